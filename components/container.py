@@ -1,0 +1,99 @@
+"""What every container of a stack has in common, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPort:
+    """A port of the container, published on the stack's bind address."""
+
+    internal: int
+    external: int
+
+
+def labels(settings: Settings, part: str) -> list[docker.ContainerLabelArgs]:
+    """Labels by which a container is found again: its stack and its part in it."""
+    return [
+        docker.ContainerLabelArgs(label=f"{settings.project}.stack", value=settings.stack),
+        docker.ContainerLabelArgs(label=f"{settings.project}.part", value=part),
+    ]
+
+
+def image(name: str, image_name: str, opts: pulumi.ResourceOptions) -> docker.RemoteImage:
+    """An image by its full name: the local one where there is one, else pulled. It outlives the stack."""
+    return docker.RemoteImage(name, name=image_name, keep_locally=True, opts=opts)
+
+
+def run(
+    part: str,
+    *,
+    settings: Settings,
+    image: docker.RemoteImage,
+    network: docker.Network,
+    environment: Mapping[str, pulumi.Input[str]],
+    health_test: Sequence[str],
+    port: PublishedPort | None = None,
+    command: Sequence[str] | None = None,
+    volumes: Mapping[str, pulumi.Input[str]] | None = None,
+    stop_seconds: int | None = None,
+    shm_mb: int | None = None,
+    opts: pulumi.ResourceOptions,
+) -> docker.Container:
+    """Runs a container and waits until its health check passes.
+
+    :param part: the container's part in the stack (``postgres``, ``clerk``, ``hasura``), also its network alias.
+    :param environment: variable name to value. One secret value makes Pulumi encrypt the whole list.
+    :param health_test: health check in Docker's form, ``["CMD-SHELL", "..."]``.
+    :param volumes: path in the container to volume name.
+    :param stop_seconds: time for a clean end before the kill; Docker's default of 10 s if left out.
+    """
+    shared = settings.containers
+    return docker.Container(
+        part,
+        name=settings.docker_name(part),
+        image=image.image_id,
+        command=command,
+        envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(environment.items())],
+        # Left to the provider, the mode is read back as another value and shows as a change in every preview.
+        network_mode="bridge",
+        networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[part])],
+        ports=[
+            docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=shared.bind_address)
+        ]
+        if port
+        else None,
+        volumes=[
+            docker.ContainerVolumeArgs(container_path=path, volume_name=volume)
+            for path, volume in (volumes or {}).items()
+        ],
+        healthcheck=docker.ContainerHealthcheckArgs(
+            tests=health_test,
+            interval=f"{shared.health_interval_seconds}s",
+            timeout="5s",
+            retries=5,
+            start_period=f"{shared.start_seconds}s",
+        ),
+        wait=True,
+        wait_timeout=shared.start_seconds,
+        restart="unless-stopped",
+        log_driver="json-file",
+        log_opts={"max-size": f"{shared.log_file_mb}m", "max-file": str(shared.log_files)},
+        security_opts=["no-new-privileges:true"],
+        stop_timeout=stop_seconds,
+        destroy_grace_seconds=stop_seconds,
+        shm_size=shm_mb,
+        labels=labels(settings, part),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            # The provider takes a changed health check for applied without applying it.
+            pulumi.ResourceOptions(replace_on_changes=["healthcheck"], delete_before_replace=True),
+        ),
+    )

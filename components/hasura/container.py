@@ -1,0 +1,69 @@
+"""The Hasura engine in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_docker as docker
+
+from components import container
+from components.generated_secret import GeneratedSecret
+from components.hasura.environment import environment
+from components.hasura.jwt_secret import jwt_secret
+from components.postgres.container import PostgresContainer, reachable
+from components.settings import Settings
+
+PORT = 8080
+
+
+class HasuraContainer(pulumi.ComponentResource):
+    """The engine of a stack.
+
+    :param settings: the stack's settings.
+    :param network: the stack's network.
+    :param image: name of the image to run.
+    :param database: the stack's Postgres.
+    :param after: what must be there before the engine starts. The engine ends at once when it cannot read the
+        JWKS, so whatever serves that belongs here.
+
+    ``url`` is the engine as the machine reaches it; ``admin_secret`` is a Pulumi secret.
+    """
+
+    admin_secret: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        network: docker.Network,
+        image: str,
+        database: PostgresContainer,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("clerk-hasura:hasura:HasuraContainer", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        admin_secret = GeneratedSecret("hasura-admin-secret", opts=child)
+        self.admin_secret = pulumi.Output.secret(admin_secret.value)
+        self.url = f"http://{reachable(settings.containers.bind_address)}:{settings.hasura.port}"
+        self.container = container.run(
+            "hasura",
+            settings=settings,
+            image=container.image("hasura-image", image, child),
+            network=network,
+            environment=environment(
+                settings.hasura,
+                database_url=database.engine_url(settings.postgres.database),
+                metadata_database_url=database.engine_url(settings.postgres.metadata_database),
+                admin_secret=self.admin_secret,
+                jwt_secret=jwt_secret(
+                    jwk_url=settings.clerk.engine_jwks_url, issuer=settings.clerk.issuer
+                ),
+            ),
+            health_test=["CMD-SHELL", f"curl -fsS http://127.0.0.1:{PORT}/healthz"],
+            port=container.PublishedPort(internal=PORT, external=settings.hasura.port),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*database.ready, *after]),
+        )
+        self.register_outputs({"url": self.url})

@@ -1,0 +1,56 @@
+"""The engine's environment, complete and in one place.
+
+Names and meanings: Hasura's "Server flag reference" (Hasura v2 documentation, deployment).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from components.settings import HasuraSettings
+
+Text = TypeVar("Text")
+
+
+def environment(
+    settings: HasuraSettings,
+    *,
+    database_url: Text,
+    metadata_database_url: Text,
+    admin_secret: Text,
+    jwt_secret: Text,
+) -> dict[str, Text | str]:
+    """Environment variables of the engine.
+
+    The four values that carry secrets are passed through untouched, so they may be plain text or Pulumi outputs.
+
+    :returns: variable name to value.
+    """
+    apis = ["metadata", "graphql", *(["config"] if settings.console else [])]
+    cors = (
+        {"HASURA_GRAPHQL_CORS_DOMAIN": ", ".join(settings.cors_domains)}
+        if settings.cors_domains
+        else {"HASURA_GRAPHQL_DISABLE_CORS": "true"}
+    )
+    return {
+        "HASURA_GRAPHQL_DATABASE_URL": database_url,
+        "HASURA_GRAPHQL_METADATA_DATABASE_URL": metadata_database_url,
+        "HASURA_GRAPHQL_ADMIN_SECRET": admin_secret,
+        "HASURA_GRAPHQL_JWT_SECRET": jwt_secret,
+        "HASURA_GRAPHQL_PG_CONNECTIONS": str(settings.connections),
+        "HASURA_GRAPHQL_ENABLE_CONSOLE": _flag(settings.console),
+        "HASURA_GRAPHQL_DEV_MODE": _flag(settings.dev_mode),
+        # Only the admin sees internal errors, and a failed migration cannot be explained without them.
+        "HASURA_GRAPHQL_ADMIN_INTERNAL_ERRORS": "true",
+        "HASURA_GRAPHQL_ENABLED_APIS": ",".join(apis),
+        "HASURA_GRAPHQL_ENABLE_TELEMETRY": "false",
+        # A function is exposed only by a permission that somebody wrote and reviewed.
+        "HASURA_GRAPHQL_INFER_FUNCTION_PERMISSIONS": "false",
+        "HASURA_GRAPHQL_LOG_LEVEL": settings.log_level,
+        "HASURA_GRAPHQL_ENABLED_LOG_TYPES": "startup,http-log,webhook-log,websocket-log",
+        **cors,
+    }
+
+
+def _flag(value: bool) -> str:  # noqa: FBT001 (one switch in, its text out)
+    return "true" if value else "false"

@@ -1,0 +1,527 @@
+"""The stack's configuration as typed, frozen values.
+
+`Pulumi.yaml` declares every key with its type, default and description; this module gives them meaning. Nothing
+here reads a file, the network or Pulumi's engine except :func:`load`, so every rule can be tested as data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import pulumi
+import pydantic
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from components.clerk import keys
+
+PROJECT = "clerk-hasura"
+
+PUBLIC_PASSPHRASE = "local-stack-only"
+"""Passphrase of the committed `Pulumi.dev.yaml`. It is public, so nothing worth hiding may be encrypted with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing wrong with the configuration.
+
+    :param key: configuration key without its namespace, for example ``hasuraPort``.
+    :param what: what is wrong with its value. Never holds a secret value.
+    :param write: what to do about it, usually a command.
+    """
+
+    key: str
+    what: str
+    write: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.what}\n    {self.write}"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. Holds every problem, not only the first.
+
+    :param problems: all problems found, in the order of the keys in `Pulumi.yaml` where there is one.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"{count} in this stack's configuration; nothing was touched.\n{lines}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSettings:
+    """What all containers of the stack share. Times in seconds, sizes in MB."""
+
+    bind_address: str
+    start_seconds: int
+    health_interval_seconds: int
+    log_file_mb: int
+    log_files: int
+    stand_ins: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresSettings:
+    """The Postgres container and what is created inside it."""
+
+    image: str
+    port: int
+    max_connections: int
+    shared_buffers_mb: int
+    stop_seconds: int
+    database: str
+    metadata_database: str
+    owner: str
+    extensions: tuple[str, ...]
+    protect: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class JwtTemplateSettings:
+    """The JWT template that Clerk signs tokens by. Times in seconds."""
+
+    name: str
+    lifetime: int
+    clock_skew: int
+    claims: Mapping[str, object]
+    adopt: bool
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClerkSettings:
+    """The Clerk instance, real or local, and the addresses that follow from its publishable key.
+
+    ``engine_jwks_url`` is what the engine fetches. It differs from ``jwks_url`` only for the local Clerk, which
+    the engine reaches by the container's name and everybody else by a loopback port.
+    """
+
+    local: bool
+    local_port: int
+    publishable_key: str
+    api_url: str
+    frontend_api_url: str
+    jwks_url: str
+    engine_jwks_url: str
+    issuer: str
+    template: JwtTemplateSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class HasuraSettings:
+    """The Hasura engine."""
+
+    image: str
+    port: int
+    connections: int
+    cors_domains: tuple[str, ...]
+    console: bool
+    dev_mode: bool
+    log_level: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaSettings:
+    """Where migrations and metadata lie, and how long SQL may wait or run. Times in seconds, 0 is no limit."""
+
+    migrations_directory: str
+    metadata_directory: str
+    lock_timeout: int
+    statement_timeout: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that a deployment is told, checked."""
+
+    stack: str
+    containers: ContainerSettings
+    postgres: PostgresSettings
+    clerk: ClerkSettings
+    hasura: HasuraSettings
+    schema: SchemaSettings
+    project: str = field(default=PROJECT)
+
+    def docker_name(self, part: str | None = None) -> str:
+        """Name of a Docker object of this stack, unique on a Docker host that carries several stacks."""
+        return "-".join(filter(None, (self.project, self.stack, part)))
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Configuration key to published port, of every port that this stack publishes."""
+        published = {"postgresPort": self.postgres.port, "hasuraPort": self.hasura.port}
+        if self.clerk.local:
+            published["localClerkPort"] = self.clerk.local_port
+        return published
+
+
+_IMAGE = re.compile(r"^[a-z0-9][a-z0-9._/:-]*(:(?P<tag>[\w][\w.-]*)|@sha256:[0-9a-f]{64})$")
+_FLOATING_TAGS = frozenset({"latest", "main", "master", "edge", "nightly", "stable"})
+
+
+def _pinned_image(value: str) -> str:
+    match = _IMAGE.match(value)
+    if match is None:
+        raise ValueError("is not an image with a tag or digest, like hasura/graphql-engine:v2.48.10")
+    if match["tag"] in _FLOATING_TAGS:
+        raise ValueError(f"has the floating tag {match['tag']}; name one version")
+    return value
+
+
+def _structured(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _http_url(value: str) -> str:
+    if value and not re.match(r"^https?://[^/\s]+(/[^\s?#]*)?$", value):
+        raise ValueError("is not a URL like https://api.clerk.com")
+    return value.rstrip("/")
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+Image = Annotated[str, AfterValidator(_pinned_image)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
+ClaimTree = Annotated[dict[str, object], BeforeValidator(_structured)]
+
+
+class _StackConfig(BaseModel):
+    """The keys of `Pulumi.yaml`, one field each. Defaults live there, not here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True)
+
+    local_clerk: bool
+    local_clerk_port: Port
+    clerk_publishable_key: str
+    clerk_secret_key: str = Field(repr=False)
+    clerk_api_url: HttpUrl
+    clerk_proxy_url: HttpUrl
+    jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+    jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
+    jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
+    jwt_template_claims: ClaimTree
+    adopt_template: bool
+    user_role: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$")]
+    postgres_image: Image
+    postgres_port: Port
+    postgres_max_connections: Annotated[int, Field(ge=10, le=10_000)]
+    postgres_shared_buffers_mb: Annotated[int, Field(ge=16, le=1_048_576)]
+    postgres_stop_seconds: Annotated[int, Field(ge=1, le=3600)]
+    database_name: Identifier
+    metadata_database_name: Identifier
+    database_owner: Identifier
+    database_extensions: StringList
+    protect_data: bool
+    hasura_image: Image
+    hasura_port: Port
+    hasura_connections: Annotated[int, Field(ge=1, le=1000)]
+    hasura_cors_domains: StringList
+    hasura_console: bool
+    hasura_dev_mode: bool
+    hasura_log_level: Literal["debug", "info", "warn", "error"]
+    migrations_directory: Annotated[str, Field(min_length=1)]
+    metadata_directory: Annotated[str, Field(min_length=1)]
+    lock_timeout: Annotated[int, Field(ge=1, le=3600)]
+    statement_timeout: Annotated[int, Field(ge=0, le=86_400)]
+    bind_address: pydantic.IPvAnyAddress
+    start_seconds: Annotated[int, Field(ge=5, le=3600)]
+    health_interval_seconds: Annotated[int, Field(ge=1, le=60)]
+    log_file_mb: Annotated[int, Field(ge=1, le=10_000)]
+    log_files: Annotated[int, Field(ge=1, le=100)]
+    stand_ins: bool
+
+
+KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in _StackConfig.model_fields.items())
+"""Every configuration key that the program reads, in the order of `Pulumi.yaml`."""
+
+
+def parse(config: Mapping[str, object], *, stack: str, environment: Mapping[str, str]) -> Settings:
+    """Turns a stack's configuration into settings.
+
+    :param config: key without namespace to value, as Pulumi gives it: text, or JSON text for objects and arrays,
+        with the defaults of `Pulumi.yaml` filled in.
+    :param stack: name of the stack.
+    :param environment: environment variables; ``CLERK_SECRET_KEY`` replaces the configured key.
+    :raises SettingsError: with every problem found.
+    """
+    try:
+        parsed = _StackConfig.model_validate(dict(config))
+    except pydantic.ValidationError as error:
+        invalid = _problems(error)
+        # Rules between keys need only the fields that are valid, so they still run on the rest.
+        wrong = {problem.key for problem in invalid}
+        raise SettingsError([*invalid, *_key_problems(config, wrong, environment)]) from None
+    as_given = parsed.model_dump(by_alias=True)
+    if problems := [*_key_problems(as_given, set(), environment), *_relation_problems(parsed)]:
+        raise SettingsError(problems)
+    return _settings(parsed, stack)
+
+
+def load() -> Settings:
+    """The settings of the running Pulumi program.
+
+    :raises pulumi.RunError: with every problem of the configuration, which the CLI prints without a traceback.
+    """
+    prefix = f"{pulumi.get_project()}:"
+    config = {
+        key.removeprefix(prefix): value
+        for key, value in pulumi.runtime.config.CONFIG.items()
+        if key.startswith(prefix)
+    }
+    try:
+        return parse(config, stack=pulumi.get_stack(), environment=os.environ)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def _set(key: str, example: str) -> str:
+    return f"pulumi config set {key} {example}"
+
+
+def _problems(error: pydantic.ValidationError) -> list[Problem]:
+    problems = []
+    for detail in error.errors(include_url=False, include_input=False, include_context=True):
+        key = str(detail["loc"][0])
+        kind, context = detail["type"], detail.get("ctx", {})
+        if kind == "extra_forbidden":
+            near = _nearest(key)
+            problems.append(
+                Problem(
+                    key=key,
+                    what="is not a key of this project" + (f"; did you mean {near}?" if near else ""),
+                    write=f"pulumi config rm {key}",
+                )
+            )
+        elif kind == "missing":
+            problems.append(Problem(key=key, what="has no value", write=_set(key, "VALUE")))
+        else:
+            what = {
+                "greater_than_equal": f"is below {context.get('ge')}",
+                "less_than_equal": f"is above {context.get('le')}",
+                "int_parsing": "is not a whole number",
+                "bool_parsing": "is neither true nor false",
+                "literal_error": f"is not one of {context.get('expected')}",
+                "string_pattern_mismatch": f"does not match {context.get('pattern')}",
+                "ip_any_address": "is not an IP address",
+                "value_error": str(context.get("error", "cannot be read")),
+            }.get(kind, detail["msg"])
+            problems.append(Problem(key=key, what=what, write=_set(key, _EXAMPLES.get(key, "VALUE"))))
+    return problems
+
+
+_EXAMPLES = {
+    "hasuraPort": "8080",
+    "postgresPort": "15432",
+    "localClerkPort": "9500",
+    "jwtTemplateName": "hasura",
+    "jwtTemplateLifetime": "60    # seconds, 30 to 315360000",
+    "jwtTemplateClockSkew": "5    # seconds, 0 to 300",
+    "hasuraImage": "hasura/graphql-engine:v2.48.10",
+    "postgresImage": "postgres:17.10-trixie",
+    "clerkApiUrl": "https://api.clerk.com",
+    "bindAddress": "127.0.0.1",
+    "hasuraLogLevel": "info",
+}
+
+
+def _nearest(key: str) -> str | None:
+    import difflib  # noqa: PLC0415 (only on the error path, which a preview without errors never pays for)
+
+    close = difflib.get_close_matches(key, KEYS, n=1)
+    return close[0] if close else None
+
+
+def _key_problems(
+    config: Mapping[str, object], invalid: set[str], environment: Mapping[str, str]
+) -> list[Problem]:
+    """What is wrong with Clerk's two keys, alone and together."""
+    if {"localClerk", "clerkPublishableKey", "clerkSecretKey"} & invalid:
+        return []
+    local = str(config.get("localClerk", "false")).lower() == "true"
+    publishable, configured = str(config.get("clerkPublishableKey", "")), str(config.get("clerkSecretKey", ""))
+    secret = environment.get("CLERK_SECRET_KEY") or configured
+    problems: list[Problem] = []
+    if configured and environment.get("PULUMI_CONFIG_PASSPHRASE") == PUBLIC_PASSPHRASE:
+        problems.append(
+            Problem(
+                key="clerkSecretKey",
+                what="is encrypted with the public passphrase of the local stack, so anybody could read it",
+                write="pulumi config rm clerkSecretKey, roll that key in Clerk's dashboard, then "
+                "export CLERK_SECRET_KEY=... or use a stack with a passphrase of its own",
+            )
+        )
+    if local:
+        if publishable:
+            problems.append(
+                Problem(
+                    key="localClerk",
+                    what="is true, yet clerkPublishableKey names a Clerk application; only one can sign people in",
+                    write="pulumi config set localClerk false    # or: pulumi config rm clerkPublishableKey",
+                )
+            )
+        return problems
+    kinds: dict[str, str] = {}
+    if not publishable:
+        problems.append(
+            Problem(
+                key="clerkPublishableKey",
+                what="is not set, and this stack does not run the local Clerk",
+                write=_set("clerkPublishableKey", "pk_test_...    # Clerk dashboard, API keys"),
+            )
+        )
+    else:
+        try:
+            kinds["clerkPublishableKey"] = keys.parse_publishable_key(publishable).kind
+        except keys.KeyFormatError as error:
+            problems.append(Problem(key="clerkPublishableKey", what=error.problem, write=error.remedy))
+    if not secret:
+        problems.append(
+            Problem(
+                key="clerkSecretKey",
+                what="is not set, and CLERK_SECRET_KEY is not in the environment",
+                write="pulumi config set --secret clerkSecretKey    # asks for the value; Clerk dashboard, API keys",
+            )
+        )
+    else:
+        try:
+            kinds["clerkSecretKey"] = keys.parse_secret_key(secret)
+        except keys.KeyFormatError as error:
+            problems.append(Problem(key="clerkSecretKey", what=error.problem, write=error.remedy))
+    if len(set(kinds.values())) > 1:
+        problems.append(
+            Problem(
+                key="clerkSecretKey",
+                what=f"is a {kinds['clerkSecretKey']} key and clerkPublishableKey is a "
+                f"{kinds['clerkPublishableKey']} key; they belong to two Clerk instances",
+                write="take both keys from the API keys page of one instance",
+            )
+        )
+    return problems
+
+
+def _relation_problems(parsed: _StackConfig) -> list[Problem]:
+    problems = []
+    ports = {"hasuraPort": parsed.hasura_port, "postgresPort": parsed.postgres_port}
+    if parsed.local_clerk:
+        ports["localClerkPort"] = parsed.local_clerk_port
+    taken: dict[int, str] = {}
+    for key, port in ports.items():
+        if port in taken:
+            problems.append(
+                Problem(key=key, what=f"is {port}, which {taken[port]} uses as well", write=_set(key, "PORT"))
+            )
+        taken.setdefault(port, key)
+    if parsed.database_name == parsed.metadata_database_name:
+        problems.append(
+            Problem(
+                key="metadataDatabaseName",
+                what="is the data database as well; Hasura's catalog needs a database of its own",
+                write=_set("metadataDatabaseName", "hasura_metadata"),
+            )
+        )
+    if parsed.hasura_connections >= parsed.postgres_max_connections:
+        problems.append(
+            Problem(
+                key="hasuraConnections",
+                what=f"is {parsed.hasura_connections}, not below postgresMaxConnections "
+                f"({parsed.postgres_max_connections}); the engine would starve everybody else",
+                write=_set("hasuraConnections", str(max(1, parsed.postgres_max_connections // 2))),
+            )
+        )
+    if parsed.user_role == "admin":
+        problems.append(
+            Problem(
+                key="userRole",
+                what="is admin, which Hasura lets do everything",
+                write=_set("userRole", "user"),
+            )
+        )
+    return problems
+
+
+def _settings(parsed: _StackConfig, stack: str) -> Settings:
+    bind_address = str(parsed.bind_address)
+    if parsed.local_clerk:
+        origin = f"127.0.0.1:{parsed.local_clerk_port}"
+        publishable_key = keys.publishable_key_for(origin)
+        api_url = frontend_api_url = f"http://{origin}"
+    else:
+        publishable_key, api_url = parsed.clerk_publishable_key, parsed.clerk_api_url
+        frontend_api_url = keys.frontend_api_url(
+            keys.parse_publishable_key(publishable_key), parsed.clerk_proxy_url or None
+        )
+    jwks_url = keys.jwks_url(frontend_api_url)
+    engine_jwks_url = (
+        keys.jwks_url(f"http://{PROJECT}-{stack}-clerk:{LOCAL_CLERK_CONTAINER_PORT}")
+        if parsed.local_clerk
+        else jwks_url
+    )
+    return Settings(
+        stack=stack,
+        containers=ContainerSettings(
+            bind_address=bind_address,
+            start_seconds=parsed.start_seconds,
+            health_interval_seconds=parsed.health_interval_seconds,
+            log_file_mb=parsed.log_file_mb,
+            log_files=parsed.log_files,
+            stand_ins=parsed.stand_ins,
+        ),
+        postgres=PostgresSettings(
+            image=parsed.postgres_image,
+            port=parsed.postgres_port,
+            max_connections=parsed.postgres_max_connections,
+            shared_buffers_mb=parsed.postgres_shared_buffers_mb,
+            stop_seconds=parsed.postgres_stop_seconds,
+            database=parsed.database_name,
+            metadata_database=parsed.metadata_database_name,
+            owner=parsed.database_owner,
+            extensions=parsed.database_extensions,
+            protect=parsed.protect_data,
+        ),
+        clerk=ClerkSettings(
+            local=parsed.local_clerk,
+            local_port=parsed.local_clerk_port,
+            publishable_key=publishable_key,
+            api_url=api_url,
+            frontend_api_url=frontend_api_url,
+            jwks_url=jwks_url,
+            engine_jwks_url=engine_jwks_url,
+            issuer=frontend_api_url,
+            template=JwtTemplateSettings(
+                name=parsed.jwt_template_name,
+                lifetime=parsed.jwt_template_lifetime,
+                clock_skew=parsed.jwt_template_clock_skew,
+                claims=parsed.jwt_template_claims,
+                adopt=parsed.adopt_template,
+                role=parsed.user_role,
+            ),
+        ),
+        hasura=HasuraSettings(
+            image=parsed.hasura_image,
+            port=parsed.hasura_port,
+            connections=parsed.hasura_connections,
+            cors_domains=parsed.hasura_cors_domains,
+            console=parsed.hasura_console,
+            dev_mode=parsed.hasura_dev_mode,
+            log_level=parsed.hasura_log_level,
+        ),
+        schema=SchemaSettings(
+            migrations_directory=parsed.migrations_directory,
+            metadata_directory=parsed.metadata_directory,
+            lock_timeout=parsed.lock_timeout,
+            statement_timeout=parsed.statement_timeout,
+        ),
+    )
+
+
+LOCAL_CLERK_CONTAINER_PORT = 9500
+"""Port of the local Clerk inside its container; ``localClerkPort`` is where it is published."""

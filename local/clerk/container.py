@@ -1,0 +1,66 @@
+"""The local Clerk as a container of the stack."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_docker as docker
+
+from components import container
+from components.clerk import keys
+from components.settings import LOCAL_CLERK_CONTAINER_PORT, Settings
+
+WARNING = (
+    "LOCAL CLERK: this stack signs people in with a local stand-in for Clerk. Whoever reaches its port can sign "
+    "in as anybody. Use a Clerk application for everything but development (README, 'A real Clerk application')."
+)
+
+
+class LocalClerk(pulumi.ComponentResource):
+    """The stand-in for a Clerk instance. Its signing key and its users outlive a restart, not the stack.
+
+    :param settings: the stack's settings, with ``clerk.local``.
+    :param network: the stack's network.
+    :param image: name of the stand-ins' image.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        network: docker.Network,
+        image: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("clerk-hasura:local:LocalClerk", name, None, opts)
+        pulumi.log.warn(WARNING, resource=self)
+        child = pulumi.ResourceOptions(parent=self)
+        volume = docker.Volume(
+            "local-clerk-data",
+            name=settings.docker_name("clerk"),
+            labels=[
+                docker.VolumeLabelArgs(label=label.label, value=label.value)
+                for label in container.labels(settings, "clerk")
+            ],
+            opts=child,
+        )
+        self.container = container.run(
+            "clerk",
+            settings=settings,
+            image=container.image("local-clerk-image", image, child),
+            network=network,
+            environment={
+                "LOCAL_CLERK_PORT": str(LOCAL_CLERK_CONTAINER_PORT),
+                "LOCAL_CLERK_PUBLIC_URL": settings.clerk.frontend_api_url,
+                "LOCAL_CLERK_SECRET_KEY": keys.LOCAL_SECRET_KEY,
+                "LOCAL_CLERK_DATA": "/data",
+            },
+            command=["python", "-m", "local.clerk"],
+            health_test=["CMD-SHELL", f"curl -fsS http://127.0.0.1:{LOCAL_CLERK_CONTAINER_PORT}/healthz"],
+            port=container.PublishedPort(
+                internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port
+            ),
+            volumes={"/data": volume.name},
+            opts=child,
+        )
+        self.register_outputs({})
