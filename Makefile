@@ -1,0 +1,57 @@
+# `make up` brings up the local stack and proves it; `make test` runs every test. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do command -v $$v && break; done)
+VENV := .venv/bin/python
+STACK ?= dev
+export STACK
+
+.PHONY: help up down preview refresh outputs prove test contract doctor setup env shell lint format requirements
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: setup ## set up, bring up the stack, prove that one user cannot see another's row
+	@$(VENV) -m local.stack up
+
+preview: setup ## show what `make up` would change
+	@$(VENV) -m local.stack preview
+
+refresh: setup ## read back what is really there (drift)
+	@$(VENV) -m local.stack refresh
+
+outputs: setup ## the stack's outputs as JSON; SECRETS=1 shows secrets too
+	@$(VENV) -m local.stack outputs
+
+prove: setup ## prove again that one user cannot see another's row
+	@$(VENV) -m local.stack prove
+
+down: setup ## remove every container, volume and network of the stack
+	@$(VENV) -m local.stack down
+
+doctor: ## which tools are used, their versions and where they came from
+	@$(PYTHON) -m local.toolchain doctor
+
+setup:
+	@$(PYTHON) -m local.toolchain setup
+
+env: setup ## print the lines that put the tools on PATH: eval "$$(make -s env)"
+	@$(PYTHON) -m local.toolchain env
+
+shell: setup ## a shell with the tools on PATH and the local stack selected
+	@$(VENV) -m local.stack shell
+
+test: setup ## set up and run every test
+	@$(VENV) -m local.stack test $(ARGS)
+
+contract: setup ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
+	@$(VENV) -m local.stack contract $(ENGINE_IMAGE)
+
+lint: setup ## style, annotations, types
+	@$(VENV) -m ruff check . && $(VENV) -m ruff format --check . && $(VENV) -m mypy
+
+format: setup ## rewrite the sources in the project's style
+	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .

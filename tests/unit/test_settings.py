@@ -1,0 +1,144 @@
+"""Every rule of the configuration, as data: a change to the dev stack, and what is said about it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from project import manifest, stack_config
+
+from components import settings
+from components.clerk import keys
+
+PK_TEST = keys.publishable_key_for("clear-cat-1.clerk.accounts.dev")
+PK_LIVE = keys.publishable_key_for("clerk.example.com", kind="live")
+SK_TEST = "sk_test_" + "a" * 40
+REAL = {"localClerk": "false", "clerkPublishableKey": PK_TEST, "clerkSecretKey": SK_TEST}
+
+
+def parse(change: dict[str, str], environment: dict[str, str] | None = None) -> settings.Settings:
+    return settings.parse(
+        stack_config("dev") | change, stack="dev", environment=environment or {"PULUMI_CONFIG_PASSPHRASE": "own"}
+    )
+
+
+def test_pulumi_yaml_declares_exactly_the_keys_that_the_program_reads() -> None:
+    assert tuple(manifest()) and set(manifest()) == set(settings.KEYS)
+
+
+@pytest.mark.parametrize("key", list(manifest()))
+def test_every_key_is_described_and_typed(key: str) -> None:
+    declared = manifest()[key]
+    assert declared["type"] in {"string", "integer", "boolean", "array", "object"}
+    assert len(str(declared["description"])) > 20
+    assert "default" in declared, "a key without a default would have to be set on every stack, dev included"
+
+
+def test_the_dev_stack_needs_nothing_else() -> None:
+    dev = parse({})
+    assert dev.clerk.local
+    assert dev.clerk.issuer == "http://127.0.0.1:9500"
+    assert dev.clerk.jwks_url == "http://127.0.0.1:9500/.well-known/jwks.json"
+    assert dev.clerk.engine_jwks_url == "http://clerk-hasura-dev-clerk:9500/.well-known/jwks.json"
+    assert keys.parse_publishable_key(dev.clerk.publishable_key).frontend_api == "127.0.0.1:9500"
+    assert dev.ports == {"postgresPort": 15432, "hasuraPort": 8080, "localClerkPort": 9500}
+
+
+def test_addresses_of_a_real_application_follow_from_its_publishable_key() -> None:
+    real = parse(REAL).clerk
+    assert (real.issuer, real.jwks_url, real.engine_jwks_url, real.api_url) == (
+        "https://clear-cat-1.clerk.accounts.dev",
+        "https://clear-cat-1.clerk.accounts.dev/.well-known/jwks.json",
+        "https://clear-cat-1.clerk.accounts.dev/.well-known/jwks.json",
+        "https://api.clerk.com",
+    )
+
+
+def test_the_secret_key_may_come_from_the_environment() -> None:
+    parse(REAL | {"clerkSecretKey": ""}, {"CLERK_SECRET_KEY": SK_TEST})
+
+
+def test_a_proxy_url_replaces_the_frontend_api() -> None:
+    assert parse(REAL | {"clerkProxyUrl": "https://app.example.com/__clerk"}).clerk.issuer == (
+        "https://app.example.com/__clerk"
+    )
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        parse({}).stack = "prod"  # type: ignore[misc]
+
+
+CASES = {
+    "a real application is good": (REAL, []),
+    "port out of range": ({"hasuraPort": "70000"}, ["hasuraPort: is above 65535"]),
+    "port not a number": ({"postgresPort": "http"}, ["postgresPort: is not a whole number"]),
+    "unknown key": ({"hasuraPrt": "1"}, ["hasuraPrt: is not a key of this project; did you mean hasuraPort?"]),
+    "lifetime below": ({"jwtTemplateLifetime": "29"}, ["jwtTemplateLifetime: is below 30"]),
+    "lifetime at the lower bound": ({"jwtTemplateLifetime": "30"}, []),
+    "lifetime above": ({"jwtTemplateLifetime": "315360001"}, ["jwtTemplateLifetime: is above 315360000"]),
+    "lifetime at the upper bound": ({"jwtTemplateLifetime": "315360000"}, []),
+    "skew below": ({"jwtTemplateClockSkew": "-1"}, ["jwtTemplateClockSkew: is below 0"]),
+    "skew above": ({"jwtTemplateClockSkew": "301"}, ["jwtTemplateClockSkew: is above 300"]),
+    "skew at its bounds": ({"jwtTemplateClockSkew": "300"}, []),
+    "template name": ({"jwtTemplateName": "my template"}, ["jwtTemplateName: does not match"]),
+    "floating tag": ({"hasuraImage": "hasura/graphql-engine:latest"}, ["hasuraImage: has the floating tag latest"]),
+    "no tag": ({"postgresImage": "postgres"}, ["postgresImage: is not an image with a tag or digest"]),
+    "digest": ({"postgresImage": "postgres@sha256:" + "0" * 64}, []),
+    "bad switch": ({"hasuraConsole": "maybe"}, ["hasuraConsole: is neither true nor false"]),
+    "bad address": ({"bindAddress": "localhost"}, ["bindAddress: is not an IP address"]),
+    "claims not JSON": ({"jwtTemplateClaims": "{"}, ["jwtTemplateClaims: "]),
+    "one port twice": ({"hasuraPort": "15432"}, ["postgresPort: is 15432, which hasuraPort uses as well"]),
+    "one database twice": ({"metadataDatabaseName": "app"}, ["metadataDatabaseName: is the data database"]),
+    "too many connections": ({"hasuraConnections": "100"}, ["hasuraConnections: is 100, not below"]),
+    "admin as the role of users": ({"userRole": "admin"}, ["userRole: is admin"]),
+    "no keys": (
+        {"localClerk": "false"},
+        ["clerkPublishableKey: is not set", "clerkSecretKey: is not set"],
+    ),
+    "both Clerks": ({"clerkPublishableKey": PK_TEST}, ["localClerk: is true, yet clerkPublishableKey"]),
+    "malformed keys": (
+        REAL | {"clerkPublishableKey": "pk_test_x", "clerkSecretKey": "whsec_1"},
+        ["clerkPublishableKey: ", "clerkSecretKey: "],
+    ),
+    "two instances": (
+        REAL | {"clerkPublishableKey": PK_LIVE},
+        ["clerkSecretKey: is a test key and clerkPublishableKey is a live key"],
+    ),
+    "several at once": (
+        {"hasuraPort": "0", "jwtTemplateLifetime": "1", "nope": "1", "localClerk": "false"},
+        ["hasuraPort: is below 1", "jwtTemplateLifetime: is below 30", "nope: ", "clerkPublishableKey: ",
+         "clerkSecretKey: "],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_case(name: str) -> None:
+    change, expected = CASES[name]
+    if not expected:
+        parse(change)
+        return
+    with pytest.raises(settings.SettingsError) as caught:
+        parse(change)
+    said = [f"{problem.key}: {problem.what}" for problem in caught.value.problems]
+    assert len(said) == len(expected), said
+    for start in expected:
+        assert any(line.startswith(start) for line in said), (start, said)
+    assert all(problem.write for problem in caught.value.problems)
+
+
+def test_a_real_key_under_the_public_passphrase_is_refused() -> None:
+    with pytest.raises(settings.SettingsError, match="public passphrase"):
+        parse(REAL, {"PULUMI_CONFIG_PASSPHRASE": settings.PUBLIC_PASSPHRASE})
+
+
+@pytest.mark.parametrize("secret", ["sk_live_canary_in_a_secret_key", "canary_without_a_prefix"])
+def test_no_secret_in_an_error(secret: str) -> None:
+    with pytest.raises(settings.SettingsError) as caught:
+        parse(REAL | {"clerkSecretKey": secret, "hasuraPort": "0"})
+    assert "canary" not in str(caught.value) + repr(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    with pytest.raises(settings.SettingsError) as caught:
+        parse(REAL | {"clerkSecretKey": secret})
+    assert "canary" not in str(caught.value) + repr(caught.value)
