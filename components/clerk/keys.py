@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 KeyKind = Literal["test", "live"]
 
-LOCAL_SECRET_KEY: Final = "sk_test_local_stand_in_accepts_this_key_only"
+LOCAL_SECRET_KEY: Final = "sk_test_local_stand_in_accepts_this_key_only"  # noqa: S105
 """The key of the local Clerk. Not a secret: no Clerk instance has it."""
 
 _HOST: Final = re.compile(
