@@ -326,7 +326,7 @@ _EXAMPLES = {
     "jwtTemplateLifetime": "60    # seconds, 30 to 315360000",
     "jwtTemplateClockSkew": "5    # seconds, 0 to 300",
     "hasuraImage": "hasura/graphql-engine:v2.48.10",
-    "postgresImage": "postgres:17.10-trixie",
+    "postgresImage": "postgres:17.12-trixie",
     "clerkApiUrl": "https://api.clerk.com",
     "bindAddress": "127.0.0.1",
     "hasuraLogLevel": "info",

@@ -10,7 +10,7 @@ import pulumi_docker as docker
 from components import container
 from components.generated_secret import GeneratedSecret
 from components.hasura.environment import environment
-from components.hasura.jwt_secret import jwt_secret
+from components.hasura.jwt_secret import jwt_secret, jwt_secret_text
 from components.postgres.container import PostgresContainer, reachable
 from components.settings import Settings
 
@@ -58,11 +58,11 @@ class HasuraContainer(pulumi.ComponentResource):
                 database_url=database.engine_url(settings.postgres.database),
                 metadata_database_url=database.engine_url(settings.postgres.metadata_database),
                 admin_secret=self.admin_secret,
-                jwt_secret=jwt_secret(
-                    jwk_url=settings.clerk.engine_jwks_url, issuer=settings.clerk.issuer
+                jwt_secret=jwt_secret_text(
+                    jwt_secret(jwk_url=settings.clerk.engine_jwks_url, issuer=settings.clerk.issuer)
                 ),
             ),
-            health_test=["CMD-SHELL", f"curl -fsS http://127.0.0.1:{PORT}/healthz"],
+            health_test=container.http_health_test(f"http://127.0.0.1:{PORT}/healthz"),
             port=container.PublishedPort(internal=PORT, external=settings.hasura.port),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*database.ready, *after]),
         )

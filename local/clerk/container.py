@@ -56,7 +56,7 @@ class LocalClerk(pulumi.ComponentResource):
                 "LOCAL_CLERK_DATA": "/data",
             },
             command=["python", "-m", "local.clerk"],
-            health_test=["CMD-SHELL", f"curl -fsS http://127.0.0.1:{LOCAL_CLERK_CONTAINER_PORT}/healthz"],
+            health_test=container.http_health_test(f"http://127.0.0.1:{LOCAL_CLERK_CONTAINER_PORT}/healthz"),
             port=container.PublishedPort(
                 internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port
             ),
