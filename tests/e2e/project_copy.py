@@ -1,0 +1,123 @@
+"""A copy of the project in a folder of its own, with a stack and ports of its own, driven by the real commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import toolchain
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("postgres", "clerk", "hasura")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a command answered."""
+
+    code: int
+    text: str
+
+    def ok(self) -> str:
+        """The output of a command that must have succeeded."""
+        assert self.code == 0, self.text
+        return self.text
+
+    def failed(self) -> str:
+        """The output of a command that must have failed, without a traceback."""
+        assert self.code != 0, self.text
+        assert "Traceback" not in self.text, self.text
+        return self.text
+
+
+class ProjectCopy:
+    """A working copy under `folder` whose stack is `stack`.
+
+    :param folder: an empty folder.
+    :param stack: name of the stack; names of containers follow from it.
+    """
+
+    def __init__(self, folder: Path, stack: str) -> None:
+        self.folder, self.stack = folder, stack
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, check=True, capture_output=True,
+        ).stdout.decode()
+        for name in filter(None, listed.split("\0")):
+            source = ROOT / name
+            if source.is_file():
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target, follow_symlinks=False)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        self.ports = dict(zip(("postgresPort", "hasuraPort", "localClerkPort"), _free_ports(3), strict=True))
+        dev = (folder / "Pulumi.dev.yaml").read_text()
+        lines = "".join(f'  clerk-hasura:{key}: "{port}"\n' for key, port in self.ports.items())
+        (folder / f"Pulumi.{stack}.yaml").write_text(dev.replace("config:\n", f"config:\n{lines}", 1))
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
+            **toolchain.environment(folder),
+            "STACK": stack,
+            "NO_COLOR": "1",
+        }
+
+    def run(self, *command: str, timeout: float = 600, **environment: str) -> Run:
+        """Runs a command in the copy."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment | environment, text=True, timeout=timeout,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )
+        return Run(code=done.returncode, text=done.stdout)
+
+    def pulumi(self, *arguments: str, **environment: str) -> Run:
+        """Runs the Pulumi CLI on the copy's stack."""
+        return self.run(
+            "pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", **environment
+        )
+
+    def up(self) -> Run:
+        """`pulumi up` as a pipeline calls it."""
+        return self.pulumi("up", "--yes", "--skip-preview")
+
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs with secrets."""
+        shown = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", self.stack],
+            cwd=self.folder, env=self.environment, check=True, capture_output=True, text=True,
+        )
+        return dict(json.loads(shown.stdout))
+
+    def left(self) -> list[str]:
+        """Every Docker object whose name starts with this stack's prefix."""
+        prefix = re.compile(rf"^clerk-hasura-{re.escape(self.stack)}(-|$)")
+        found = []
+        for kind, form in (
+            (["ps", "--all"], "{{.Names}}"), (["volume", "ls"], "{{.Name}}"), (["network", "ls"], "{{.Name}}"),
+        ):
+            listed = subprocess.run(
+                ["docker", *kind, "--format", form], check=True, capture_output=True, text=True
+            ).stdout
+            found += [name for name in listed.splitlines() if prefix.match(name)]
+        return found
+
+    def remove(self) -> None:
+        """Takes away what a failed test left, stack or not."""
+        for name in self.left():
+            subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
+        for name in self.left():
+            subprocess.run(["docker", "volume", "rm", "--force", name], capture_output=True, check=False)
+            subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [held.getsockname()[1] for held in sockets]
+    for held in sockets:
+        held.close()
+    return ports

@@ -1,0 +1,156 @@
+"""One stack from `make up` to `make down`, in the order in which a person would do it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import httpx
+import pytest
+from project_copy import PARTS, ProjectCopy
+
+from components.clerk.client import ClerkClient
+from components.clerk.keys import LOCAL_SECRET_KEY
+from components.hasura.client import HasuraClient
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+SECRET_OUTPUTS = {"adminSecret", "databaseUrl"}
+PLAIN_OUTPUTS = {
+    "graphqlUrl", "hasuraUrl", "jwksUrl", "issuer", "jwtTemplate", "publishableKey", "clerkApiUrl",
+}
+
+
+@pytest.fixture(scope="module")
+def up(project: ProjectCopy) -> str:
+    """What the first `make up` printed."""
+    assert project.left() == []
+    return project.run("make", "up", timeout=1800).ok()
+
+
+def test_up_proves_that_one_user_cannot_see_anothers_row(up: str, project: ProjectCopy) -> None:
+    assert "LOCAL CLERK" in up
+    assert project.run("make", "prove").ok()
+    assert f"http://127.0.0.1:{project.ports['hasuraPort']}/v1/graphql" in up
+
+
+def test_the_curl_of_the_next_steps_works_as_printed(up: str, project: ProjectCopy) -> None:
+    [line] = [line.strip() for line in up.splitlines() if line.strip().startswith("curl ")]
+    answer = json.loads(project.run("sh", "-c", line).ok())
+    assert answer["errors"][0]["extensions"]["code"] == "invalid-headers"
+
+
+def test_containers_are_healthy_and_named_after_the_stack(up: str, project: ProjectCopy) -> None:
+    for part in PARTS:
+        state = subprocess.run(
+            ["docker", "inspect", "--format", "{{.State.Health.Status}}", f"clerk-hasura-{project.stack}-{part}"],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        assert state.strip() == "healthy", part
+
+
+def test_outputs_are_complete_and_secrets_are_marked(up: str, project: ProjectCopy) -> None:
+    shown = json.loads(project.run("make", "outputs").ok())
+    assert set(shown) == SECRET_OUTPUTS | PLAIN_OUTPUTS
+    assert {key for key, value in shown.items() if value == "[secret]"} == SECRET_OUTPUTS
+    assert json.loads(project.run("make", "outputs", SECRETS="1").ok()) == project.outputs()
+
+
+def test_nothing_but_ignored_files_appeared(up: str, project: ProjectCopy) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=project.folder.parent, capture_output=True, check=False,
+    )
+    assert listed.returncode != 0, "the copy is not in a repository; the next lines compare with the original"
+    before = (project.folder / f"Pulumi.{project.stack}.yaml").read_text()
+    project.pulumi("preview").ok()
+    assert (project.folder / f"Pulumi.{project.stack}.yaml").read_text() == before
+
+
+def test_the_users_own_login_is_untouched(up: str, project: ProjectCopy) -> None:
+    # The state is in the copy; nothing of it is where `pulumi login` keeps a user's account.
+    assert list((project.folder / ".local").rglob(f"{project.stack}.json"))
+
+
+def test_a_second_up_changes_nothing(up: str, project: ProjectCopy) -> None:
+    again = project.run("make", "up", timeout=900).ok()
+    assert " unchanged" in again
+    assert not any(word in again for word in (" created", " updated", " replaced", " deleted"))
+    project.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_refresh_of_an_untouched_stack_shows_no_drift(up: str, project: ProjectCopy) -> None:
+    project.pulumi("refresh", "--yes", "--expect-no-changes").ok()
+    project.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_drift_of_the_template_is_shown_and_repaired(up: str, project: ProjectCopy) -> None:
+    outputs = project.outputs()
+    with ClerkClient(outputs["clerkApiUrl"], LOCAL_SECRET_KEY) as clerk:
+        [template] = clerk.list_jwt_templates()
+        claims = json.loads(json.dumps(template.claims))
+        claims["https://hasura.io/jwt/claims"]["x-hasura-allowed-roles"] = ["user", "editor"]
+        clerk.update_jwt_template(template.id, name=template.name, claims=claims, lifetime=600)
+        project.pulumi("refresh", "--yes").ok()
+        drift = project.pulumi("preview", "--diff", "--expect-no-changes")
+        assert drift.code != 0
+        assert "editor" in drift.text and "600" in drift.text
+        project.up().ok()
+        [repaired] = clerk.list_jwt_templates()
+    assert repaired.claims == template.claims
+    assert repaired.lifetime == template.lifetime
+    project.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_drift_of_the_metadata_is_shown_and_repaired(up: str, project: ProjectCopy) -> None:
+    outputs = project.outputs()
+    with HasuraClient(outputs["hasuraUrl"], outputs["adminSecret"]) as hasura:
+        before = hasura.export_metadata()
+        changed = json.loads(json.dumps(before.metadata))
+        [permission] = changed["sources"][0]["tables"][0]["select_permissions"]
+        permission["permission"]["filter"] = {}
+        hasura.replace_metadata(changed, resource_version=before.resource_version)
+        project.pulumi("refresh", "--yes").ok()
+        drift = project.pulumi("preview", "--diff", "--expect-no-changes")
+        assert drift.code != 0
+        assert "X-Hasura-User-Id" in drift.text
+        project.up().ok()
+        assert hasura.export_metadata().metadata == before.metadata
+    project.pulumi("preview", "--expect-no-changes").ok()
+    project.run("make", "prove").ok()
+
+
+def test_a_template_deleted_by_hand_comes_back(up: str, project: ProjectCopy) -> None:
+    with ClerkClient(project.outputs()["clerkApiUrl"], LOCAL_SECRET_KEY) as clerk:
+        [template] = clerk.list_jwt_templates()
+        clerk.delete_jwt_template(template.id)
+        project.pulumi("refresh", "--yes").ok()
+        project.up().ok()
+        [again] = clerk.list_jwt_templates()
+    assert (again.name, again.claims) == (template.name, template.claims)
+
+
+def test_no_secret_is_in_plain_state(up: str, project: ProjectCopy) -> None:
+    exported = project.pulumi("stack", "export").ok()
+    outputs = project.outputs()
+    password = outputs["databaseUrl"].split(":")[2].split("@")[0]
+    for secret in (outputs["adminSecret"], password):
+        assert len(secret) > 20
+        assert secret not in exported
+
+
+def test_users_and_rows_of_the_proof_are_gone(up: str, project: ProjectCopy) -> None:
+    outputs = project.outputs()
+    users = httpx.get(
+        f"{outputs['clerkApiUrl']}/v1/users", headers={"Authorization": f"Bearer {LOCAL_SECRET_KEY}"}
+    )
+    assert users.json() == []
+    with HasuraClient(outputs["hasuraUrl"], outputs["adminSecret"]) as hasura:
+        assert hasura.run_sql("select count(*) from users")[1] == ["0"]
+
+
+def test_down_leaves_nothing_and_may_be_repeated(up: str, project: ProjectCopy) -> None:
+    assert project.left() != []
+    project.run("make", "down", timeout=900).ok()
+    assert project.left() == []
+    project.run("make", "down", timeout=900).ok()
