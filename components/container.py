@@ -41,6 +41,13 @@ def http_health_test(url: str) -> list[str]:
     return ["CMD-SHELL", f'if command -v curl >/dev/null; then curl -fsS {url}; else python3 -c "{python}"; fi']
 
 
+def _go_duration(seconds: int) -> str:
+    """Seconds as Go prints them. Docker gives durations back in this form; another one would be a diff."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
 def run(
     part: str,
     *,
@@ -85,10 +92,10 @@ def run(
         ],
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=health_test,
-            interval=f"{shared.health_interval_seconds}s",
+            interval=_go_duration(shared.health_interval_seconds),
             timeout="5s",
             retries=5,
-            start_period=f"{shared.start_seconds}s",
+            start_period=_go_duration(shared.start_seconds),
         ),
         wait=True,
         wait_timeout=shared.start_seconds,

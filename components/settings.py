@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import pulumi
+import pulumi.runtime.config as runtime_config
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -244,24 +245,44 @@ KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in _StackConfig.
 """Every configuration key that the program reads, in the order of `Pulumi.yaml`."""
 
 
-def parse(config: Mapping[str, object], *, stack: str, environment: Mapping[str, str]) -> Settings:
+SECRET_KEYS: frozenset[str] = frozenset({"clerkSecretKey"})
+"""Keys whose value may only be set with `pulumi config set --secret`."""
+
+
+def parse(
+    config: Mapping[str, object],
+    *,
+    stack: str,
+    environment: Mapping[str, str],
+    encrypted: frozenset[str] = SECRET_KEYS,
+) -> Settings:
     """Turns a stack's configuration into settings.
 
     :param config: key without namespace to value, as Pulumi gives it: text, or JSON text for objects and arrays,
         with the defaults of `Pulumi.yaml` filled in.
     :param stack: name of the stack.
     :param environment: environment variables; ``CLERK_SECRET_KEY`` replaces the configured key.
+    :param encrypted: keys whose value is encrypted in the stack's file.
     :raises SettingsError: with every problem found.
     """
+    in_plain_text = [
+        Problem(
+            key=key,
+            what="is a secret, yet stands in plain text in the stack's file",
+            write=f"roll it at its issuer, then: pulumi config set --secret {key}    # asks for the value",
+        )
+        for key in sorted(SECRET_KEYS - encrypted)
+        if config.get(key)
+    ]
     try:
         parsed = _StackConfig.model_validate(dict(config))
     except pydantic.ValidationError as error:
         invalid = _problems(error)
         # Rules between keys need only the fields that are valid, so they still run on the rest.
         wrong = {problem.key for problem in invalid}
-        raise SettingsError([*invalid, *_key_problems(config, wrong, environment)]) from None
+        raise SettingsError([*invalid, *in_plain_text, *_key_problems(config, wrong, environment)]) from None
     as_given = parsed.model_dump(by_alias=True)
-    if problems := [*_key_problems(as_given, set(), environment), *_relation_problems(parsed)]:
+    if problems := [*in_plain_text, *_key_problems(as_given, set(), environment), *_relation_problems(parsed)]:
         raise SettingsError(problems)
     return _settings(parsed, stack)
 
@@ -269,18 +290,17 @@ def parse(config: Mapping[str, object], *, stack: str, environment: Mapping[str,
 def load() -> Settings:
     """The settings of the running Pulumi program.
 
-    :raises pulumi.RunError: with every problem of the configuration, which the CLI prints without a traceback.
+    :raises SettingsError: with every problem found.
     """
     prefix = f"{pulumi.get_project()}:"
     config = {
         key.removeprefix(prefix): value
-        for key, value in pulumi.runtime.config.CONFIG.items()
+        # The SDK lists no keys; without the list a misspelt one would pass unseen.
+        for key, value in runtime_config.CONFIG.get().items()
         if key.startswith(prefix)
     }
-    try:
-        return parse(config, stack=pulumi.get_stack(), environment=os.environ)
-    except SettingsError as error:
-        raise pulumi.RunError(str(error)) from None
+    encrypted = frozenset(key for key in SECRET_KEYS if runtime_config.is_config_secret(prefix + key))
+    return parse(config, stack=pulumi.get_stack(), environment=os.environ, encrypted=encrypted)
 
 
 def _set(key: str, example: str) -> str:

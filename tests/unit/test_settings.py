@@ -142,3 +142,11 @@ def test_no_secret_in_an_error(secret: str) -> None:
     with pytest.raises(settings.SettingsError) as caught:
         parse(REAL | {"clerkSecretKey": secret})
     assert "canary" not in str(caught.value) + repr(caught.value)
+
+
+def test_a_secret_in_plain_text_is_refused() -> None:
+    config = stack_config("dev") | REAL
+    with pytest.raises(settings.SettingsError, match="plain text") as caught:
+        settings.parse(config, stack="own", environment={}, encrypted=frozenset())
+    assert SK_TEST not in str(caught.value)
+    settings.parse(config, stack="own", environment={}, encrypted=frozenset({"clerkSecretKey"}))
