@@ -1,0 +1,324 @@
+"""Pulumi's calls on a JWT template, translated into calls of Clerk's Backend API.
+
+The inputs are the outputs: Clerk adds nothing but an id, so what a preview compares is what a person wrote.
+The import path of ``JwtTemplateProvider`` is part of the state (see `docs/decisions`): a move needs a shim.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+
+from components.provider_error import ProviderError
+
+from . import claims as claim_rules
+from . import keys
+from .answers import JwtTemplateRecord, TemplateContent
+from .claims import Claims, Json
+from .client import ClerkClient
+from .errors import ClerkError
+
+LIFETIME: Final = (30, 315_360_000)
+CLOCK_SKEW: Final = (0, 300)
+ALGORITHMS: Final = (
+    *("HS256", "HS384", "HS512"),
+    *("RS256", "RS384", "RS512"),
+    *("ES256", "ES384", "ES512"),
+    *("PS256", "PS384", "PS512"),
+    "EdDSA",
+)
+
+COMPARED: Final = ("name", "claims", "lifetime", "allowed_clock_skew", "signing_algorithm", "signing_key")
+"""The inputs that Clerk keeps. ``adopt`` matters to a create only, ``api_url`` says where."""
+
+Props = dict[str, Any]  # Pulumi's own type for them; every value is checked before use
+
+
+class JwtTemplateProvider(ResourceProvider):
+    """Creates, reads, updates and deletes one JWT template.
+
+    Inputs: ``name``, ``claims`` (object), ``lifetime`` and ``allowed_clock_skew`` (seconds), ``api_url``,
+    ``adopt`` (bool), and with a key of one's own ``signing_key`` (secret) and ``signing_algorithm``. Outputs:
+    the same. Clerk's secret key comes from the stack's configuration or the environment, never from an input.
+    """
+
+    _secret_key: str | None = None
+    _is_local: bool = False
+    _api_url: str | None = None
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._is_local = str(req.config.get("localClerk") or "").lower() == "true"
+        self._api_url = req.config.get("clerkApiUrl")
+        self._secret_key = os.environ.get("CLERK_SECRET_KEY") or req.config.get("clerkSecretKey") or None
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        return CheckResult(news, [CheckFailure(where, what) for where, what in input_problems(news)])
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        changed = any(differs(_olds.get(key), _news.get(key)) for key in COMPARED)
+        moved = not _is_unknown(_news.get("api_url")) and differs(_olds.get("api_url"), _news.get("api_url"))
+        # Another address is another instance: the old template cannot be updated through it. It goes last, so
+        # that a sign-in never meets a moment without a template.
+        return DiffResult(changes=changed or moved, replaces=["api_url"] if moved else [], stables=[])
+
+    def create(self, props: Props) -> CreateResult:
+        content = _content(props)
+        with self._client(props) as client:
+            try:
+                record = _create_or_adopt(client, content, adopt=props.get("adopt") is True)
+            except ClerkError as error:
+                raise ProviderError(str(error)) from None
+        return CreateResult(record.id, outputs(props, record))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        with self._client(props) as client:
+            try:
+                record = client.jwt_template(id_)
+            except ClerkError as error:
+                if error.status == 404:
+                    return ReadResult("", {})
+                if error.nothing_sent and self._uses_local_clerk(props):
+                    # Its container may be gone; the next `up` makes it anew, on the same data.
+                    _tell(f"{error} The template of the local Clerk is taken to be as it was.")
+                    return ReadResult(id_, dict(props), _inputs(props))
+                raise ProviderError(str(error)) from None
+        found = outputs(props, record)
+        return ReadResult(id_, found, _inputs(found))
+
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        content = _content(_news)
+        with self._client(_news) as client:
+            try:
+                if content.name != _olds.get("name"):
+                    _refuse_taken_name(_named(client, content.name), content.name, besides=_id)
+                record = client.update_jwt_template(_id, content)
+            except ClerkError as error:
+                if error.status == 404:
+                    raise ProviderError(
+                        f"The JWT template {content.name!r} ({_id}) is gone from Clerk, or the secret key is "
+                        "that of another instance now. Run `pulumi refresh`, then `pulumi up`, to create it anew."
+                    ) from None
+                raise ProviderError(str(error)) from None
+        return UpdateResult(outputs(_news, record))
+
+    def delete(self, _id: str, _props: Props) -> None:
+        with self._client(_props) as client:
+            try:
+                client.delete_jwt_template(_id)
+            except ClerkError as error:
+                if error.status != 404:
+                    raise ProviderError(str(error)) from None
+
+    def _uses_local_clerk(self, props: Mapping[str, Any]) -> bool:
+        """Whether this template lives at the local Clerk, also after the stack has moved on to a real one.
+
+        A real key must never go to an address on this machine that nobody configured for it.
+        """
+        url = str(props.get("api_url"))
+        return url.startswith("http://") and (
+            self._is_local or url.rstrip("/") != (self._api_url or "").rstrip("/")
+        )
+
+    def _client(self, props: Mapping[str, Any]) -> ClerkClient:
+        url = str(props.get("api_url"))
+        key = keys.LOCAL_SECRET_KEY if self._uses_local_clerk(props) else self._secret_key
+        if key is None:
+            raise ProviderError(
+                f"No secret key is configured for Clerk at {url}. "
+                "Run `pulumi config set --secret clerkSecretKey`, or export CLERK_SECRET_KEY."
+            )
+        try:
+            return ClerkClient(url, key, notice=_tell)
+        except keys.KeyFormatError as error:
+            raise ProviderError(f"Clerk at {url}: {error}") from None
+
+
+def input_problems(props: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with the inputs, as pairs of property and sentence. Unknown values are passed over."""
+    found: list[tuple[str, str]] = []
+    name = props.get("name")
+    if not _is_unknown(name) and (not isinstance(name, str) or not name.strip() or "/" in name):
+        found.append(
+            ("name", "A template needs a name, without a slash: front ends ask for it in an address.")
+        )
+    for key, (least, most), meaning in (
+        ("lifetime", LIFETIME, "lifetime of a token"),
+        ("allowed_clock_skew", CLOCK_SKEW, "allowed clock skew"),
+    ):
+        value = props.get(key)
+        if not _is_unknown(value) and not _is_whole_within(value, least, most):
+            found.append((key, f"The {meaning} is {value!r}; write whole seconds from {least} to {most}."))
+    found += _signing_problems(props)
+    claims = props.get("claims")
+    if not _has_unknown(claims):
+        if isinstance(claims, Mapping):
+            found += [
+                ("claims", str(finding))
+                for finding in claim_rules.findings(cast(Claims, plain(claims)))
+                if finding.severity == "error"
+            ]
+        else:
+            found.append(("claims", "The claims must be an object."))
+    return found
+
+
+def _signing_problems(props: Mapping[str, Any]) -> list[tuple[str, str]]:
+    key, algorithm = props.get("signing_key"), props.get("signing_algorithm")
+    if _is_unknown(key) or _is_unknown(algorithm):
+        return []
+    if (key is None) != (algorithm is None):
+        missing = "signing_key" if key is None else "signing_algorithm"
+        return [(missing, "A signing key and its algorithm belong together: give both or neither.")]
+    if algorithm is not None and algorithm not in ALGORITHMS:
+        return [("signing_algorithm", f"{algorithm!r} is none of {', '.join(ALGORITHMS)}.")]
+    return []
+
+
+def outputs(props: Mapping[str, Any], record: JwtTemplateRecord) -> Props:
+    """The properties of a template as found at Clerk, in the shape of the inputs.
+
+    The signing key is never returned by Clerk: it stays as we last wrote it, unless the template has none.
+    """
+    found: Props = {
+        "name": record.name,
+        "claims": record.claims,
+        "lifetime": record.lifetime,
+        "allowed_clock_skew": record.allowed_clock_skew,
+        "api_url": props.get("api_url"),
+        "adopt": props.get("adopt") is True,
+    }
+    if record.custom_signing_key:
+        found["signing_algorithm"] = record.signing_algorithm
+        found["signing_key"] = props.get("signing_key")
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def differs(old: object, new: object) -> bool:
+    """Whether two property values differ. One that is not known yet differs from all."""
+    return _has_unknown(new) or plain(old) != plain(new)
+
+
+def plain(value: object) -> Json:
+    """A property value as JSON has it.
+
+    Pulumi hands every number over as a float, and leaves out entries that are null.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _create_or_adopt(client: ClerkClient, content: TemplateContent, *, adopt: bool) -> JwtTemplateRecord:
+    if present := _named(client, content.name):
+        return _take_over(client, present, content, adopt=adopt)
+    try:
+        return client.create_jwt_template(content)
+    except ClerkError as error:
+        if error.is_name_taken:
+            # Somebody else made it in between.
+            if present := _named(client, content.name):
+                return _take_over(client, present, content, adopt=adopt)
+            raise
+        if not error.outcome_unknown:
+            raise
+        present = _named(client, content.name)
+        if not present:
+            raise ProviderError(
+                f"{error} No template named {content.name!r} is there, so nothing was created; "
+                "the next `pulumi up` looks again before it creates."
+            ) from None
+        # It was not there a moment ago, so it is the one whose answer was lost.
+        _tell(f"Clerk's answer to the creation of {content.name!r} was lost; found it as {present[0].id}.")
+        return _take_over(client, present, content, adopt=True)
+
+
+def _take_over(
+    client: ClerkClient, present: list[JwtTemplateRecord], content: TemplateContent, *, adopt: bool
+) -> JwtTemplateRecord:
+    if not adopt:
+        raise ProviderError(
+            f"Clerk has a JWT template named {content.name!r} already ({present[0].id}). "
+            "To take it over, with its claims replaced by the configured ones, run "
+            "`pulumi config set adoptTemplate true`; else choose another jwtTemplateName."
+        )
+    _refuse_several(present, content.name)
+    return client.update_jwt_template(present[0].id, content)
+
+
+def _refuse_several(present: list[JwtTemplateRecord], name: str) -> None:
+    if len(present) > 1:
+        raise ProviderError(
+            f"Clerk has {len(present)} JWT templates named {name!r}: {', '.join(r.id for r in present)}. "
+            "Delete all but one in the dashboard, then run `pulumi up` again."
+        )
+
+
+def _refuse_taken_name(present: list[JwtTemplateRecord], name: str, *, besides: str) -> None:
+    others = [record.id for record in present if record.id != besides]
+    if others:
+        raise ProviderError(
+            f"The JWT template cannot be renamed: {name!r} is the name of {', '.join(others)}. "
+            "Choose another jwtTemplateName, or delete that one in the dashboard."
+        )
+
+
+def _named(client: ClerkClient, name: str) -> list[JwtTemplateRecord]:
+    return [record for record in client.jwt_templates() if record.name == name]
+
+
+def _content(props: Mapping[str, Any]) -> TemplateContent:
+    return TemplateContent(
+        name=str(props["name"]),
+        claims=cast(Claims, plain(props["claims"])),
+        lifetime=int(props["lifetime"]),
+        allowed_clock_skew=int(props["allowed_clock_skew"]),
+        signing_algorithm=props.get("signing_algorithm"),
+        signing_key=props.get("signing_key"),
+    )
+
+
+def _inputs(found: Mapping[str, Any]) -> Props:
+    return {key: found[key] for key in (*COMPARED, "api_url", "adopt") if key in found}
+
+
+def _is_whole_within(value: object, least: int, most: int) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return float(value).is_integer() and least <= value <= most
+
+
+def _is_unknown(value: object) -> bool:
+    return isinstance(value, Unknown)
+
+
+def _has_unknown(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_unknown(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_has_unknown(item) for item in value)
+    return _is_unknown(value)
+
+
+def _tell(sentence: str) -> None:
+    """Pulumi shows what a provider writes to its standard error."""
+    print(sentence, file=sys.stderr, flush=True)
