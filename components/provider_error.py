@@ -1,8 +1,8 @@
 """The error by which a dynamic provider ends a deployment with a message and no traceback.
 
 Pulumi's host for dynamic providers lets exceptions reach gRPC, which sends their text to the engine and
-logs a traceback as well; the host writes log lines to the CLI's output. The text says all that a user needs, so
-the log record of this error is dropped. Any other exception is a defect of ours and keeps its traceback.
+logs a traceback as well; the host writes log lines to the CLI's output. The text says all that a user needs,
+so the log record of this error is dropped. Any other exception is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations

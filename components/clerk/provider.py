@@ -109,8 +109,8 @@ class JwtTemplateProvider(ResourceProvider):
             except ClerkError as error:
                 if error.status == 404:
                     raise ProviderError(
-                        f"The JWT template {content.name!r} ({_id}) is gone from Clerk, or the secret key is "
-                        "that of another instance now. Run `pulumi refresh`, then `pulumi up`, to create it anew."
+                        f"The JWT template {content.name!r} ({_id}) is gone from Clerk, or the secret key "
+                        "is another instance's now. Run `pulumi refresh` and `pulumi up`: they create it anew."
                     ) from None
                 raise ProviderError(str(error)) from None
         return UpdateResult(outputs(_news, record))
