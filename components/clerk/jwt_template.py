@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -18,7 +19,8 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
     """
 
     name: pulumi.Output[str]
-    claims: pulumi.Output[Mapping[str, Json]]
+    # Pulumi reads these annotations to convert what arrives, and knows no recursive type.
+    claims: pulumi.Output[dict[str, Any]]
     lifetime: pulumi.Output[int]
     allowed_clock_skew: pulumi.Output[int]
     api_url: pulumi.Output[str]

@@ -110,7 +110,7 @@ class JwtTemplateProvider(ResourceProvider):
                 if error.status == 404:
                     raise ProviderError(
                         f"The JWT template {content.name!r} ({_id}) is gone from Clerk, or the secret key "
-                        "is another instance's now. Run `pulumi refresh` and `pulumi up`: they create it anew."
+                        "is another instance's now. Run `pulumi refresh`, then `pulumi up` again."
                     ) from None
                 raise ProviderError(str(error)) from None
         return UpdateResult(outputs(_news, record))
