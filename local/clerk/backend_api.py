@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -40,20 +41,23 @@ from local.clerk.representations import (
 from local.clerk.shortcodes import Json
 from local.clerk.state import Session, SignInToken, Template, User, new_id, now_ms
 
-API_VERSIONS = ("2021-02-05", "2024-10-01", "2025-03-12", "2025-04-10", "2025-11-10", "2026-05-12")
+# A version is the date of its release. Newer SDKs send newer dates than any published list has, so the
+# form and the first version are all that can be checked.
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
+FIRST_API_VERSION = "2021-02-05"
 TICKET_LIFETIME = 2_592_000
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def check_version(request: Request) -> None:
-    """Raise ApiError unless the API version, if given, is known and given once."""
+    """Raise ApiError unless the API version, if given, is a release date and given once."""
     header = request.headers.get("clerk-api-version")
     query = request.query_params.get("__clerk_api_version")
     if header is not None and query is not None:
         raise errors.api_version("given both as a header and as a query parameter")
     version = header if header is not None else query
-    if version is not None and version not in API_VERSIONS:
+    if version is not None and not (_API_VERSION.fullmatch(version) and version >= FIRST_API_VERSION):
         raise errors.api_version(f"{version} is not a known version")
 
 
