@@ -27,7 +27,7 @@ if clerk.local:
     sign_in = [local_clerk.container]
 jwt_template = JwtTemplate(
     "jwt-template",
-    template_name=template.name,
+    name=template.name,
     claims=template_claims(template.role, [template.role], template.claims),
     lifetime=template.lifetime,
     allowed_clock_skew=template.clock_skew,
@@ -66,7 +66,7 @@ pulumi.export("graphqlUrl", f"{engine.url}/v1/graphql")
 pulumi.export("hasuraUrl", engine.url)
 pulumi.export("jwksUrl", clerk.jwks_url)
 pulumi.export("issuer", clerk.issuer)
-pulumi.export("jwtTemplate", jwt_template.template_name)
+pulumi.export("jwtTemplate", jwt_template.name)
 pulumi.export("publishableKey", clerk.publishable_key)
 pulumi.export("clerkApiUrl", clerk.api_url)
 pulumi.export("adminSecret", engine.admin_secret)
