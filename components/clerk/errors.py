@@ -133,7 +133,7 @@ def transport_error(error: httpx.RequestError, request: str, base_url: httpx.URL
         request=request,
         status=None,
         details=[ErrorDetail(code=code, message=message)],
-        remedy="Check the network, the proxy settings and clerkApiUrl, then run it again",
+        remedy="Check that address, the network and the proxy settings, then run it again",
         transient=True,
         nothing_sent=nothing_sent,
         outcome_unknown=not nothing_sent and changes_something(request),
@@ -221,7 +221,7 @@ def unusable(request: str, status: int, code: str, message: str) -> ClerkError:
         request=request,
         status=status,
         details=[ErrorDetail(code=code, message=message)],
-        remedy="Check that clerkApiUrl is Clerk's Backend API and that no proxy stands in between",
+        remedy="Check that this address is Clerk's own (clerkApiUrl) and that no proxy answers in its place",
         outcome_unknown=changes_something(request),
     )
 
