@@ -1,0 +1,426 @@
+"""Carry out a plan of migrations through the engine, exactly once each.
+
+Every migration is one transaction that takes the deployment lock, checks the ledger, writes its ledger row and
+runs its file. So whatever is lost, killed or run twice at the same time: the row is there if and only if the
+change is, and after any doubt the ledger is read again and the plan made anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from components.hasura.client import (
+    AnswerLost,
+    EngineUnreachable,
+    HasuraClient,
+    HasuraError,
+    RunSql,
+)
+from components.hasura.json_types import Json, JsonObject
+from components.schema import catalog_state, ledger
+from components.schema.ledger import LedgerRow, Origin, SqlParts, Timeouts
+from components.schema.migrations import Migration, MigrationSet, SqlFile
+from components.schema.plan import Plan, Policy, SourcePlan, SourceState, make_plan
+from components.schema.problems import Problem, SchemaError
+from components.schema.rehearsal import SYNTAX_ERROR, Failure, Script, find_syntax_error, rehearse
+from components.schema.sql import findings
+
+Transaction = Literal["each", "all"]
+Report = Callable[[str], None]
+
+SETTLE_SECONDS = 60.0
+IDLE_ROUNDS = 5
+LOCATE_UP_TO = 4 << 20
+"""Bytes of a file up to which the failing statement is looked for."""
+NO_LEDGER = (ledger.UNDEFINED_TABLE, ledger.INVALID_SCHEMA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a stack deploys. `stack` is written into the ledger; `configurations` are Hasura's configurations of the
+    sources that have migrations, so that a source the engine does not know yet can be added first."""
+
+    stack: str = ""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    policy: Policy = field(default_factory=Policy)
+    transaction: Transaction = "each"
+    configurations: Mapping[str, JsonObject] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One item of a bulk: what it does in words, and the file or row that it is about."""
+
+    item: RunSql
+    about: str
+    scripts: tuple[Script | SqlFile, ...] = ()
+    alone: bool = False
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a deployment did, in words and in order."""
+
+    done: list[str] = field(default_factory=list)
+
+
+def read_states(client: HasuraClient, sources: Sequence[str]) -> dict[str, SourceState]:
+    """Ledger and catalog state of each source. A source that the engine does not know has neither."""
+    state = client.get_catalog_state()
+    return {
+        source: read_state(client, source, state) for source in sources
+    }
+
+
+def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceState:
+    """Ledger and catalog state of one source, `state` being the engine's whole catalog state."""
+    catalog = catalog_state.recorded(state, source)
+    try:
+        found = ledger.rows(client.run_sql(ledger.read_sql(source), source, read_only=True))
+    except HasuraError as error:
+        if error.sqlstate in NO_LEDGER or error.code in ("not-exists", "not-found"):
+            return SourceState(catalog=catalog)
+        raise
+    invalid: tuple[str, ...] = ()
+    if any(row.state == "started" for row in found):
+        answer = client.run_sql(ledger.invalid_indexes(), source, read_only=True)
+        invalid = tuple(row[0] for row in answer.rows)
+    return SourceState(ledger=found, catalog=catalog, invalid_indexes=invalid)
+
+
+def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
+    """What in the text of pending migrations would break their transactions."""
+    problems: list[Problem] = []
+    for source in plan.sources:
+        for migration in source.ups:
+            problems += [
+                Problem(path=migration.up.shown, line=f.line, message=f.message, remedy=f.remedy)
+                for f in findings(migration.up.text())
+            ]
+            if settings.transaction == "all" and migration.up.without_transaction and len(source.ups) > 1:
+                problems.append(Problem(
+                    path=migration.up.shown, line=1,
+                    message="runs outside a transaction, while all migrations are to be one transaction",
+                    remedy="Deploy it on its own, or set `migrationTransaction` to `each`.",
+                ))
+    return problems
+
+
+def deploy(
+    client: HasuraClient, migrations: MigrationSet, settings: Settings, report: Report = lambda text: None
+) -> Outcome:
+    """Bring every source to what `migrations` says. Raises `SchemaError` with what failed and what had been done."""
+    outcome = Outcome()
+    idle = 0
+    before: dict[str, SourceState] | None = None
+    while True:
+        states = read_states(client, sorted(migrations.sources))
+        plan, problems = make_plan(migrations, states, settings.policy)
+        problems = (*problems, *check_pending(plan, settings)) if not problems else problems
+        if problems:
+            raise SchemaError(problems, title="migrations: nothing was run", notes=_so_far(outcome))
+        if plan.empty:
+            return outcome
+        idle = idle + 1 if states == before else 0
+        before = states
+        if idle > IDLE_ROUNDS:
+            raise SchemaError(
+                [Problem(path="migrations", message="the engine does not answer in time, again and again")],
+                notes=_so_far(outcome),
+            )
+        ensure_sources(client, [source.source for source in plan.sources], settings.configurations)
+        if all(_run_source(client, source, settings, outcome, report) for source in plan.sources):
+            write_catalog(client, sorted(migrations.sources))
+            if any(source.ups or source.downs for source in plan.sources):
+                client.reload_metadata()
+            return outcome
+
+
+def write_catalog(client: HasuraClient, sources: Sequence[str]) -> None:
+    """Make the catalog state say what the ledgers say, in one write, and note in the ledgers that it does."""
+    state = client.get_catalog_state()
+    applied: dict[str, list[int]] = {}
+    untold: list[str] = []
+    for source in sources:
+        rows = read_state(client, source, state).ledger
+        if rows is None:
+            continue
+        applied[source] = [row.version for row in rows if row.state == "done"]
+        if any(not row.in_catalog and row.state == "done" for row in rows):
+            untold.append(source)
+    wanted = catalog_state.updated(state, applied)
+    if wanted != state:
+        client.set_catalog_state(wanted)
+    for source in untold:
+        client.run_sql(ledger.told_catalog(source), source)
+
+
+def ensure_sources(
+    client: HasuraClient, sources: Sequence[str], configurations: Mapping[str, JsonObject]
+) -> None:
+    """Add those sources that the engine does not have, without tables: their migrations come before these."""
+    version, metadata = client.export_metadata()
+    listed = metadata.get("sources")
+    present: list[Json] = list(listed) if isinstance(listed, list) else []
+    names = {entry.get("name") for entry in present if isinstance(entry, dict)}
+    missing = [source for source in sources if source not in names]
+    unknown = [source for source in missing if source not in configurations]
+    if unknown:
+        raise SchemaError([
+            Problem(
+                path=f"migrations/{source}", message=f"the engine has no source named {source}",
+                remedy="Add it to databases/databases.yaml of the metadata directory, or correct the folder's name.",
+            )
+            for source in unknown
+        ])
+    if not missing:
+        return
+    for source in missing:
+        entry: JsonObject = {"name": source, "tables": [], **configurations[source]}
+        present.append(entry)
+    try:
+        client.replace_metadata({**metadata, "sources": present}, version, allow_inconsistent=False)
+    except HasuraError as error:
+        reasons = [
+            str(item.get("reason", "")) for item in error.internal if isinstance(item, dict)
+        ] if isinstance(error.internal, list) else []
+        raise SchemaError([Problem(
+            path="databases/databases.yaml",
+            message=f"the engine refuses the source {', '.join(missing)}: {'; '.join(reasons) or error}",
+            remedy="Does the variable named there exist in the engine's environment, and does the database answer?",
+        )]) from None
+
+
+def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> list[Step]:
+    """The items of one source's bulk. `downs` holds the kept down SQL by version. Reads the files' down SQL."""
+    source, stack, limits = plan.source, settings.stack, settings.timeouts
+    made = [Step(item=RunSql(sql=ledger.create(limits), source=source), about="the ledger")]
+    taken: list[tuple[Origin, Migration]] = [
+        *(("adopted", m) for m in plan.adopt), *(("baseline", m) for m in plan.baseline),
+    ]
+    rows = [
+        ledger.insert(
+            source, m.version, m.name, m.up.checksum, stack=stack, down=_down_text(m), origin=origin,
+            unless_recorded=True,
+        )
+        for origin, m in taken
+    ]
+    if rows:
+        made.append(Step(
+            item=RunSql(sql=ledger.lock(limits) + "".join(rows), source=source),
+            about="taking over " + ", ".join(m.key for m in (*plan.adopt, *plan.baseline)),
+        ))
+    for row in plan.downs:
+        text = downs[row.version]
+        made.append(Step(
+            item=RunSql(
+                sql=ledger.lock(limits) + ledger.remove(source, row.version) + text + "\n;\nselect 1",
+                source=source,
+            ),
+            about=f"rolled back {source}/{row.key}",
+            scripts=(Script(shown=f"down SQL of {source}/{row.key} (from the ledger)", text=text),),
+        ))
+    if settings.transaction == "all" and len(plan.ups) > 1:
+        parts: list[str | SqlFile] = [ledger.lock(limits)]
+        for m in plan.ups:
+            parts += [_record(source, m, settings), m.up]
+        made.append(Step(
+            item=RunSql(sql=SqlParts(*parts, "select 1"), source=source),
+            about=", ".join(f"applied {source}/{m.key}" for m in plan.ups),
+            scripts=tuple(m.up for m in plan.ups),
+        ))
+        return made
+    for m in plan.ups:
+        made += _steps_alone(source, m, settings) if m.up.without_transaction else [Step(
+            item=RunSql(
+                sql=SqlParts(
+                    ledger.lock(limits), _record(source, m, settings), m.up, ledger.confirm(source, m.version)
+                ),
+                source=source,
+            ),
+            about=f"applied {source}/{m.key}",
+            scripts=(m.up,),
+        )]
+    return made
+
+
+def _steps_alone(source: str, migration: Migration, settings: Settings) -> list[Step]:
+    begun = ledger.lock(settings.timeouts) + _record(source, migration, settings, started=True)
+    return [
+        Step(item=RunSql(sql=begun, source=source), about=f"began {source}/{migration.key}"),
+        Step(
+            item=RunSql(sql=SqlParts(migration.up), source=source, no_transaction=True),
+            about=f"ran {source}/{migration.key} outside a transaction",
+            scripts=(migration.up,),
+            alone=True,
+        ),
+        Step(
+            item=RunSql(sql=ledger.finish(source, migration.version), source=source),
+            about=f"applied {source}/{migration.key}",
+        ),
+    ]
+
+
+def _record(source: str, migration: Migration, settings: Settings, *, started: bool = False) -> str:
+    return ledger.guard(
+        source, migration.version, out_of_order=settings.policy.out_of_order
+    ) + ledger.insert(
+        source, migration.version, migration.name, migration.up.checksum, stack=settings.stack,
+        down=_down_text(migration), state="started" if started else "done",
+    )
+
+
+def _down_text(migration: Migration) -> str | None:
+    return migration.down.text() if migration.down else None
+
+
+def _run_source(
+    client: HasuraClient, plan: SourcePlan, settings: Settings, outcome: Outcome, report: Report
+) -> bool:
+    """True when the plan was carried out; False when the state has to be read again."""
+    made = steps(plan, settings, _kept_downs(client, plan))
+    if len(made) == 1 and not made[0].scripts and not plan.write_catalog:
+        return True
+    try:
+        client.bulk([step.item for step in made])
+    except AnswerLost as error:
+        report(f"{error}; looking at the ledger")
+        _settle(client, plan.source, settings)
+        return False
+    except HasuraError as error:
+        index = error.bulk_index if error.bulk_index is not None else len(made) - 1
+        outcome.done += _words(made[:index])
+        if error.sqlstate in (ledger.ALREADY_RECORDED, ledger.NEWER_RECORDED):
+            report(f"{plan.source}: another deployment is at work on this database; looking at the ledger")
+            return False
+        raise _explained(client, plan.source, made, index, error, settings, outcome) from None
+    outcome.done += _words(made)
+    return True
+
+
+def _words(made: Sequence[Step]) -> list[str]:
+    return [step.about for step in made if step.about.startswith(("applied", "rolled back", "taking over"))]
+
+
+def _kept_downs(client: HasuraClient, plan: SourcePlan) -> dict[int, str]:
+    if not plan.downs:
+        return {}
+    versions = [row.version for row in plan.downs]
+    answer = client.run_sql(ledger.down_sql(plan.source, versions), plan.source, read_only=True)
+    texts = {int(version): text for version, text in answer.rows}
+    problems = [
+        Problem(
+            path=f"down SQL of {plan.source}/{row.key}", line=found.line, message=found.message,
+            remedy=found.remedy,
+        )
+        for row in plan.downs for found in findings(texts[row.version])
+    ]
+    if problems:
+        raise SchemaError(problems, title="migrations: nothing was run")
+    return texts
+
+
+def _settle(client: HasuraClient, source: str, settings: Settings) -> None:
+    """Wait until the engine answers again and no migration of ours is running any more."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            client.run_sql(ledger.lock(settings.timeouts) + "select 1", source)
+            return
+        except (AnswerLost, EngineUnreachable) as error:
+            if time.monotonic() > deadline:
+                raise SchemaError([Problem(
+                    path="", message=f"migrations: the outcome is unknown, {error}",
+                    remedy="Run `pulumi up` again when the engine answers: the ledger knows what has run.",
+                )]) from None
+            time.sleep(0.5)
+
+
+def _explained(
+    client: HasuraClient,
+    source: str,
+    made: Sequence[Step],
+    index: int,
+    error: HasuraError,
+    settings: Settings,
+    outcome: Outcome,
+) -> SchemaError:
+    step = made[index]
+    notes = [*_so_far(outcome), "Nothing else was run."]
+    if error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
+        notes = [*_blocked_by(client, source), *notes]
+    failure = None if step.alone else _locate(client, source, step, error, settings)
+    if failure is not None:
+        path, line = failure.shown, failure.line
+    else:
+        path = step.scripts[0].shown if step.scripts else f"migrations/{source}"
+        line = None
+    text = f"{error.postgres_message or error.message} (SQLSTATE {error.sqlstate or 'unknown'})"
+    if error.detail:
+        text += f"\n    detail: {error.detail}"
+    if error.hint:
+        text += f"\n    hint: {error.hint}"
+    if failure is not None:
+        text += "\n    statement: " + " ".join(failure.statement.split())
+    remedy = ""
+    if step.alone:
+        remedy = "It ran outside a transaction, so a part of it may be there: `pulumi preview` says what to look at."
+    elif error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
+        remedy = "Try again when the lock is free, or raise `lockTimeout`."
+    return SchemaError(
+        [Problem(path=path, line=line, message=text, remedy=remedy)], title="migrations failed:", notes=notes
+    )
+
+
+def _locate(
+    client: HasuraClient, source: str, step: Step, error: HasuraError, settings: Settings
+) -> Failure | None:
+    """The failing statement, found by running the text again in a transaction that always rolls back."""
+    if not step.scripts or error.sqlstate is None or _size(step) > LOCATE_UP_TO:
+        return None
+    scripts = [
+        Script(shown=s.shown, text=s.text()) if isinstance(s, SqlFile) else s for s in step.scripts
+    ]
+    build = find_syntax_error if error.sqlstate == SYNTAX_ERROR else rehearse
+    rehearsal = build(
+        scripts, lock_timeout=settings.timeouts.lock, statement_timeout=settings.timeouts.statement
+    )
+    try:
+        client.run_sql(rehearsal.sql, source)
+    except HasuraError as answer:
+        try:
+            found = rehearsal.outcome(answer)
+        except HasuraError:
+            return None
+        return found if found is not None and found.sqlstate == error.sqlstate else None
+    except (AnswerLost, EngineUnreachable):
+        return None
+    return None
+
+
+def _size(step: Step) -> int:
+    return sum(s.size if isinstance(s, SqlFile) else len(s.text) for s in step.scripts)
+
+
+def _blocked_by(client: HasuraClient, source: str) -> list[str]:
+    try:
+        answer = client.run_sql(ledger.blockers(), source, read_only=True)
+    except (HasuraError, AnswerLost, EngineUnreachable):
+        return []
+    return [
+        f"holds locks: pid {pid}, user {user}, {state}, query since {since}: {' '.join(query.split())}"
+        for pid, user, state, since, query in answer.rows
+    ]
+
+
+def _so_far(outcome: Outcome) -> list[str]:
+    return ["Done before it: " + (", ".join(outcome.done) if outcome.done else "nothing") + "."]
+
+
+def ledger_keys(rows: Sequence[LedgerRow], local: Sequence[Migration]) -> dict[str, str]:
+    """`{version_name: checksum}` of what a database holds, named as the local folders are where there is one."""
+    names = {m.version: m.key for m in local}
+    return {names.get(row.version, row.key): row.checksum for row in rows if row.state == "done"}

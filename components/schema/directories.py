@@ -1,0 +1,68 @@
+"""Read migrations and metadata together, so that all of their problems are told at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.hasura.json_types import JsonObject
+from components.schema.metadata_directory import MetadataDirectory, read_metadata
+from components.schema.migrations import MigrationSet, read_migrations
+from components.schema.problems import Problem, SchemaError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """What the two folders (paths relative to the project) hold."""
+
+    migrations_directory: str
+    metadata_directory: str
+    migrations: MigrationSet
+    metadata: MetadataDirectory
+
+    def configurations(self) -> dict[str, JsonObject]:
+        """Kind and configuration of those sources that have migrations."""
+        known = self.metadata.configurations()
+        return {source: known[source] for source in sorted(self.migrations.sources) if source in known}
+
+
+def read_schema(migrations_directory: str = "migrations", metadata_directory: str = "hasura_metadata") -> Schema:
+    """Raises `SchemaError` with the problems of both folders, and of what one says about the other."""
+    problems: list[Problem] = []
+    migrations = MigrationSet(sources={})
+    metadata = MetadataDirectory(tree={}, places={})
+    try:
+        migrations = read_migrations(Path(migrations_directory), shown_as=migrations_directory)
+    except SchemaError as error:
+        problems += error.problems
+    try:
+        metadata = read_metadata(Path(metadata_directory), shown_as=metadata_directory)
+    except SchemaError as error:
+        problems += error.problems
+    else:
+        problems += _unknown_sources(migrations, migrations_directory, metadata, metadata_directory)
+    if problems:
+        raise SchemaError(problems)
+    return Schema(
+        migrations_directory=migrations_directory, metadata_directory=metadata_directory,
+        migrations=migrations, metadata=metadata,
+    )
+
+
+def _unknown_sources(
+    migrations: MigrationSet, migrations_directory: str, metadata: MetadataDirectory, metadata_directory: str
+) -> list[Problem]:
+    known = metadata.configurations()
+    found = []
+    for source in sorted(migrations.sources):
+        if source not in known:
+            found.append(Problem(
+                path=f"{migrations_directory}/{source}", message=f"there is no source named {source}",
+                remedy=f"Add it to {metadata_directory}/databases/databases.yaml, or correct the folder's name.",
+            ))
+        elif known[source].get("kind") != "postgres":
+            found.append(Problem(
+                path=f"{migrations_directory}/{source}",
+                message=f"the source is of kind {known[source].get('kind')}: only Postgres has migrations here",
+            ))
+    return found

@@ -1,0 +1,263 @@
+"""The ledger: which migration ran when, kept in the migrated database itself. Pure SQL builders and readers.
+
+Table `migration_ledger.migration`, one row a migration:
+`source` (Hasura's name of the database), `version`, `name`, `checksum` (of up.sql), `down_sql`, `recorded_at`,
+`stack`, `origin` (`applied` here, `adopted` from the Hasura CLI, `baseline` taken over unseen),
+`state` (`done`, or `started` for one outside a transaction that has not been seen to end),
+`in_catalog` (whether Hasura's catalog state has been told of it).
+
+Row and migration are written in one transaction, hence there is no moment in which one is there
+without the other. Nothing here uses the search path, which a migration may change.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from components.hasura.client import SqlPieces, SqlResult
+from components.schema.migrations import SqlFile
+
+SCHEMA = "migration_ledger"
+TABLE = f"{SCHEMA}.migration"
+LOCK_KEYS = (0x636C6572, 0x6B686173)
+"""Two integers that name the deployment lock among the advisory locks of a database ("clerkhas" in ASCII)."""
+
+ALREADY_RECORDED = "MLDUP"
+"""SQLSTATE (a class that Postgres does not use) of a guard that finds the version in the ledger."""
+NEWER_RECORDED = "MLORD"
+"""SQLSTATE of a guard that finds a newer version than the planned one."""
+LOCK_NOT_AVAILABLE = "55P03"
+QUERY_CANCELED = "57014"
+UNDEFINED_TABLE = "42P01"
+INVALID_SCHEMA = "3F000"
+
+Origin = Literal["applied", "adopted", "baseline"]
+State = Literal["done", "started"]
+COLUMNS = ("version", "name", "checksum", "origin", "state", "in_catalog", "has_down", "recorded_at", "stack")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow:
+    """A row without its down SQL (`has_down` tells whether there is one); `recorded_at` is ISO 8601 in UTC."""
+
+    version: int
+    name: str
+    checksum: str
+    origin: Origin = "applied"
+    state: State = "done"
+    in_catalog: bool = True
+    has_down: bool = False
+    recorded_at: str = ""
+    stack: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.version}_{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """Milliseconds; 0 is without limit. `deployment` is how long to wait for another deployer's migration,
+    `lock` for a lock of a table, `statement` for one statement."""
+
+    deployment: int = 60_000
+    lock: int = 5_000
+    statement: int = 0
+
+
+def literal(text: str) -> str:
+    """`text` as a SQL literal in dollar quotes, whatever it holds and however strings are configured."""
+    tag = "t"
+    while f"${tag}$" in text or text.endswith(f"${tag}"):
+        tag = f"t{secrets.token_hex(8)}"
+    return f"${tag}${text}${tag}$"
+
+
+def read_sql(source: str) -> str:
+    """All rows of `source`, oldest version first. Fails with `UNDEFINED_TABLE` where no ledger is."""
+    return (
+        "select version, name, checksum, origin, state, in_catalog, down_sql is not null as has_down, "
+        "to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as recorded_at, stack "
+        f"from {TABLE} where source = {literal(source)} order by version"
+    )
+
+
+def rows(result: SqlResult) -> tuple[LedgerRow, ...]:
+    """What `read_sql` answered."""
+    found = []
+    for values in result.rows:
+        row = dict(zip(result.columns, values, strict=True))
+        origin, state = row["origin"], row["state"]
+        found.append(LedgerRow(
+            version=int(row["version"]),
+            name=row["name"],
+            checksum=row["checksum"],
+            origin=origin if origin in get_args(Origin) else "applied",  # type: ignore[arg-type]
+            state="started" if state == "started" else "done",
+            in_catalog=row["in_catalog"] == "t",
+            has_down=row["has_down"] == "t",
+            recorded_at=row["recorded_at"],
+            stack=row["stack"],
+        ))
+    return tuple(found)
+
+
+def down_sql(source: str, versions: Iterable[int]) -> str:
+    """The kept down SQL of `versions`: columns version, down_sql."""
+    listed = ", ".join(str(int(version)) for version in versions)
+    return (
+        f"select version, down_sql from {TABLE} where source = {literal(source)} "
+        f"and version in ({listed}) and down_sql is not null"
+    )
+
+
+def lock(timeouts: Timeouts) -> str:
+    """Wait for the deployment lock (held until the transaction ends), then set the migration's own limits."""
+    first, second = LOCK_KEYS
+    return (
+        f"set local lock_timeout = {timeouts.deployment};\n"
+        f"select pg_catalog.pg_advisory_xact_lock({first}, {second});\n"
+        f"set local lock_timeout = {timeouts.lock};\n"
+        f"set local statement_timeout = {timeouts.statement};\n"
+    )
+
+
+def create(timeouts: Timeouts) -> str:
+    """Make the ledger where it is missing. Under the lock, because two `if not exists` can collide."""
+    return lock(timeouts) + (
+        f"create schema if not exists {SCHEMA};\n"
+        f"create table if not exists {TABLE} (\n"
+        "    source text not null,\n"
+        "    version bigint not null,\n"
+        "    name text not null,\n"
+        "    checksum text not null,\n"
+        "    down_sql text,\n"
+        "    recorded_at timestamptz not null default now(),\n"
+        "    stack text not null,\n"
+        "    origin text not null default 'applied',\n"
+        "    state text not null default 'done',\n"
+        "    in_catalog boolean not null default false,\n"
+        "    primary key (source, version)\n"
+        ");\n"
+        f"comment on table {TABLE} is 'Migrations that ran here; written in their own transactions.';\n"
+    )
+
+
+def guard(source: str, version: int, *, out_of_order: bool) -> str:
+    """Raise when `version` is recorded already or, unless `out_of_order`, a newer one is."""
+    where = f"from {TABLE} where source = {literal(source)}"
+    newer = "" if out_of_order else (
+        f"if exists (select 1 {where} and version > {version}) then\n"
+        f"raise exception using errcode = '{NEWER_RECORDED}', "
+        f"message = 'a newer version than {version} is in the ledger';\nend if;\n"
+    )
+    return (
+        "do $guard$ begin\n"
+        f"if exists (select 1 {where} and version = {version}) then\n"
+        f"raise exception using errcode = '{ALREADY_RECORDED}', "
+        f"message = 'version {version} is in the ledger already';\nend if;\n"
+        f"{newer}end $guard$;\n"
+    )
+
+
+def insert(
+    source: str,
+    version: int,
+    name: str,
+    checksum: str,
+    *,
+    stack: str,
+    down: str | None,
+    origin: Origin = "applied",
+    state: State = "done",
+    in_catalog: bool = False,
+    unless_recorded: bool = False,
+) -> str:
+    """Write a row."""
+    values = ", ".join((
+        literal(source), str(version), literal(name), literal(checksum),
+        "null" if down is None else literal(down), literal(stack), literal(origin), literal(state),
+        "true" if in_catalog else "false",
+    ))
+    ending = " on conflict do nothing" if unless_recorded else ""
+    return (
+        f"insert into {TABLE} (source, version, name, checksum, down_sql, stack, origin, state, in_catalog) "
+        f"values ({values}){ending};\n"
+    )
+
+
+def finish(source: str, version: int) -> str:
+    """Mark a migration that ran outside a transaction as ended."""
+    return f"update {TABLE} set state = 'done' where source = {literal(source)} and version = {version};\n"
+
+
+def forget(source: str, versions: Sequence[int]) -> str:
+    """Take rows out."""
+    listed = ", ".join(str(int(version)) for version in versions)
+    return f"delete from {TABLE} where source = {literal(source)} and version in ({listed});\n"
+
+
+def told_catalog(source: str) -> str:
+    """Note that Hasura's catalog state now holds every finished row."""
+    return (
+        f"update {TABLE} set in_catalog = true "
+        f"where source = {literal(source)} and state = 'done' and not in_catalog"
+    )
+
+
+def confirm(source: str, version: int) -> str:
+    """The last statement of a migration: its answer is one row, whatever the file's own last answer was."""
+    return f"select version from {TABLE} where source = {literal(source)} and version = {version};\n"
+
+
+def blockers() -> str:
+    """Who holds locks that others wait for, longest first: pid, usename, state, query_start, query."""
+    return (
+        "select a.pid, a.usename, a.state, to_char(a.query_start at time zone 'UTC', "
+        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as query_start, left(a.query, 200) as query "
+        "from pg_catalog.pg_stat_activity a where a.datname = current_database() "
+        "and a.pid <> pg_backend_pid() and a.xact_start is not null "
+        "and exists (select 1 from pg_catalog.pg_locks l where l.pid = a.pid and l.granted "
+        "and l.locktype in ('relation', 'advisory')) order by a.xact_start"
+    )
+
+
+def invalid_indexes() -> str:
+    """Names of indexes that a failed concurrent build left behind."""
+    return (
+        "select i.indexrelid::regclass::text from pg_catalog.pg_index i "
+        "where not i.indisvalid order by 1"
+    )
+
+
+def remove(source: str, version: int) -> str:
+    """Take a row out, raising when it is not there (any more)."""
+    return (
+        "do $guard$ begin\n"
+        f"delete from {TABLE} where source = {literal(source)} and version = {version};\n"
+        f"if not found then raise exception using errcode = '{ALREADY_RECORDED}', "
+        f"message = 'version {version} is not in the ledger any more';\nend if;\nend $guard$;\n"
+    )
+
+
+class SqlParts(SqlPieces):
+    """Texts and files, one after the other; a file is read anew each time and never held as a whole.
+
+    In a migration, guard and ledger row come before the file: nothing at the end of the file, not even an
+    open comment, can then keep the row from being written.
+    """
+
+    def __init__(self, *parts: str | SqlFile) -> None:
+        self._parts = parts
+        self.size = sum(len(part) if isinstance(part, str) else part.size for part in parts)
+
+    def pieces(self) -> Iterable[str]:
+        for part in self._parts:
+            if isinstance(part, str):
+                yield part
+            else:
+                yield from part.pieces()
+                yield "\n;\n"

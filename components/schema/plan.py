@@ -1,0 +1,253 @@
+"""What a deployment would do to migrations, as a value: files, ledgers and catalog state in, plan out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from components.schema.ledger import LedgerRow
+from components.schema.migrations import Migration, MigrationSet
+from components.schema.problems import Problem
+
+Rollback = Literal["refuse", "down"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What a stack allows. `out_of_order`: a version older than the newest applied one may still run.
+    `rollback`: applied versions without a local folder are an error, or are rolled back by the down SQL that
+    the ledger keeps. `baseline`: per source, versions up to this one are taken over without running."""
+
+    out_of_order: bool = False
+    rollback: Rollback = "refuse"
+    baseline: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceState:
+    """What a database and the engine know: `ledger` is None where there is no ledger yet; `catalog` is what
+    the Hasura CLI recorded ({version: dirty}), None where it has no entry for the source. `invalid_indexes` are
+    looked up only where a migration outside a transaction was not seen to end."""
+
+    ledger: tuple[LedgerRow, ...] | None = None
+    catalog: Mapping[int, bool] | None = None
+    invalid_indexes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePlan:
+    """Steps for one source, in this order: `adopt` rows (also with `baseline`), run `downs` (newest first), run
+    `ups` (oldest first), write the catalog state if `write_catalog`."""
+
+    source: str
+    adopt: tuple[Migration, ...] = ()
+    baseline: tuple[Migration, ...] = ()
+    downs: tuple[LedgerRow, ...] = ()
+    ups: tuple[Migration, ...] = ()
+    write_catalog: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not (self.adopt or self.baseline or self.downs or self.ups or self.write_catalog)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Plans by source; sources with nothing to do are left out."""
+
+    sources: tuple[SourcePlan, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.sources
+
+
+def make_plan(
+    migrations: MigrationSet,
+    states: Mapping[str, SourceState],
+    policy: Policy | None = None,
+) -> tuple[Plan, tuple[Problem, ...]]:
+    """The plan, or an empty one and every reason why there is none."""
+    allowed = policy or Policy()
+    plans: list[SourcePlan] = []
+    problems: list[Problem] = []
+    for source in sorted(set(migrations.sources) | set(states)):
+        plan, found = _plan_source(source, migrations.of(source), states.get(source, SourceState()), allowed)
+        problems += found
+        if not plan.empty:
+            plans.append(plan)
+    return (Plan(), tuple(problems)) if problems else (Plan(sources=tuple(plans)), ())
+
+
+def _plan_source(
+    source: str, files: Sequence[Migration], state: SourceState, policy: Policy
+) -> tuple[SourcePlan, list[Problem]]:
+    recorded = {row.version: row for row in state.ledger or ()}
+    local = {migration.version: migration for migration in files}
+    catalog = state.catalog or {}
+    problems = [*_unfinished(source, state, local), *_edited(recorded, local)]
+
+    adopt = tuple(m for m in files if m.version not in recorded and catalog.get(m.version) is False)
+    adopted = {m.version for m in adopt}
+    for version in sorted(catalog):
+        if version not in recorded and version not in adopted:
+            problems.append(_unknown_in_catalog(source, version, local.get(version)))
+    problems += _rolled_back_elsewhere(source, recorded.values(), state.catalog)
+
+    base = (policy.baseline or {}).get(source)
+    baseline: tuple[Migration, ...] = ()
+    if base is not None and not recorded and not adopted:
+        baseline = tuple(m for m in files if m.version <= base)
+        if base not in local:
+            problems.append(Problem(
+                path=_place(source, files), message=f"baseline {base} is not among the migrations",
+                remedy="Name the newest version whose changes the database already has.",
+            ))
+    taken = {**recorded, **{m.version: None for m in adopt}, **{m.version: None for m in baseline}}
+
+    gone = [row for version, row in sorted(recorded.items()) if version not in local]
+    downs, found = _roll_back(source, gone, files, policy)
+    problems += found
+    remaining = set(taken) - {row.version for row in downs}
+
+    ups = tuple(m for m in files if m.version not in taken)
+    newest = max(remaining, default=None)
+    if newest is not None and not policy.out_of_order:
+        problems += [_late(m, newest) for m in ups if m.version < newest]
+
+    wanted = {version: False for version in remaining} | {m.version: False for m in ups}
+    write = dict(catalog) != wanted or any(not row.in_catalog for row in recorded.values())
+    return SourcePlan(
+        source=source, adopt=adopt, baseline=baseline, downs=downs, ups=ups,
+        write_catalog=write and bool(wanted or catalog),
+    ), problems
+
+
+def _unfinished(
+    source: str, state: SourceState, local: Mapping[int, Migration]
+) -> Iterable[Problem]:
+    invalid = f" INVALID now: {', '.join(state.invalid_indexes)}." if state.invalid_indexes else ""
+    for row in state.ledger or ():
+        if row.state == "started":
+            migration = local.get(row.version)
+            yield Problem(
+                path=migration.up.shown if migration else f"migrations/{source}/{row.key}",
+                message=(
+                    f"ran outside a transaction, began {row.recorded_at or 'earlier'} by stack {row.stack or '?'} and was "
+                    "not seen to end"
+                ),
+                remedy=(
+                    f"Look at the database (an index built concurrently is INVALID when it failed: drop it).{invalid} Then either "
+                    f"`python -m components.schema repair --source {source} --done {row.version}` if its change is there, "
+                    f"or `... repair --source {source} --forget {row.version}` to run it again."
+                ),
+            )
+
+
+def _edited(recorded: Mapping[int, LedgerRow], local: Mapping[int, Migration]) -> Iterable[Problem]:
+    for version, row in recorded.items():
+        migration = local.get(version)
+        if migration is not None and migration.up.checksum != row.checksum:
+            yield Problem(
+                path=migration.up.shown,
+                message=(
+                    f"was changed after it ran ({row.recorded_at or 'time unknown'}): ledger {row.checksum}, "
+                    f"file {migration.up.checksum}"
+                ),
+                remedy=(
+                    "Put the old text back and write a new migration for the change. If only a comment changed: "
+                    f"`python -m components.schema repair --source {migration.source} --accept {version}`."
+                ),
+            )
+
+
+def _unknown_in_catalog(source: str, version: int, migration: Migration | None) -> Problem:
+    if migration is not None:
+        return Problem(
+            path=migration.up.shown,
+            message="Hasura's catalog state marks it as dirty: the Hasura CLI began it and did not finish",
+            remedy=(
+                f"Look at the database, then `python -m components.schema repair --source {source} --done {version}` "
+                f"or `--forget {version}`."
+            ),
+        )
+    return Problem(
+        path=f"migrations/{source}/{version}_*",
+        message="was applied by the Hasura CLI and is missing here",
+        remedy=(
+            "Bring its folder back from version control, or "
+            f"`python -m components.schema repair --source {source} --forget {version}` if it is to be forgotten."
+        ),
+    )
+
+
+def _rolled_back_elsewhere(
+    source: str, recorded: Iterable[LedgerRow], catalog: Mapping[int, bool] | None
+) -> Iterable[Problem]:
+    # No entry at all for the source is a new or emptied metadata database: the ledger is then simply
+    # written to it again. One version that was there and is not any more is somebody's doing.
+    if catalog is None:
+        return
+    for row in recorded:
+        if row.in_catalog and row.state == "done" and row.version not in catalog:
+            yield Problem(
+                path=f"migrations/{source}/{row.key}",
+                message=(
+                    "is in the ledger, but Hasura's catalog state has lost it: either `hasura migrate apply --down` "
+                    "rolled it back, or the state was edited"
+                ),
+                remedy=(
+                    f"If it was rolled back: `python -m components.schema repair --source {source} --forget {row.version}` "
+                    f"(the next `pulumi up` runs it again). If its change is still there: `... --done {row.version}`."
+                ),
+            )
+
+
+def _roll_back(
+    source: str, gone: Sequence[LedgerRow], files: Sequence[Migration], policy: Policy
+) -> tuple[tuple[LedgerRow, ...], list[Problem]]:
+    if not gone:
+        return (), []
+    if policy.rollback != "down":
+        return (), [
+            Problem(
+                path=f"migrations/{source}/{row.key}",
+                message=f"ran ({row.recorded_at or 'time unknown'}, stack {row.stack or '?'}) and is missing here",
+                remedy=(
+                    "Bring its folder back from version control. To go back to an older commit on purpose, set "
+                    "`migrationRollback` to `down`: the down SQL that the ledger keeps is then run."
+                ),
+            )
+            for row in gone
+        ]
+    newest_local = max((m.version for m in files), default=0)
+    problems = [
+        Problem(
+            path=f"migrations/{source}/{row.key}", message="is to be rolled back and has no down SQL in the ledger",
+            remedy="Bring its folder back, or write a new migration that undoes it.",
+        )
+        for row in gone if not row.has_down
+    ] + [
+        Problem(
+            path=f"migrations/{source}/{row.key}",
+            message=f"is missing here but older than {newest_local}: only the newest versions can be rolled back",
+            remedy="Bring its folder back from version control.",
+        )
+        for row in gone if row.version < newest_local
+    ]
+    return tuple(sorted(gone, key=lambda row: -row.version)), problems
+
+
+def _late(migration: Migration, newest: int) -> Problem:
+    return Problem(
+        path=migration.up.shown,
+        message=f"is older than {newest}, which has run already",
+        remedy=(
+            "Give its folder a newer version. If the order does not matter, set `migrationOutOfOrder` to true."
+        ),
+    )
+
+
+def _place(source: str, files: Sequence[Migration]) -> str:
+    return files[0].up.shown.rsplit("/", 2)[0] if files else f"migrations/{source}"

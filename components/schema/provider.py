@@ -1,0 +1,294 @@
+"""Pulumi's calls, translated: migrations and metadata as two resources.
+
+Both providers are stateless, with empty constructors, because Pulumi stores a reference to this module (its path is
+part of the state's format) and lets several threads share one instance. Inputs are the diff: they hold
+checksums and the metadata tree; files are read again when something is to be done, and must still be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict, cast
+
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, ResourceProvider, UpdateResult
+
+from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
+from components.hasura.json_types import JsonObject
+from components.schema.canonical import keyed
+from components.schema.deployment import (
+    Settings,
+    Transaction,
+    check_pending,
+    deploy,
+    ledger_keys,
+    read_states,
+)
+from components.schema.ledger import Timeouts
+from components.schema.metadata_deployment import apply_metadata, wait_until_consistent
+from components.schema.metadata_directory import MetadataDirectory, read_metadata
+from components.schema.migrations import MigrationSet, read_migrations
+from components.schema.plan import Plan, Policy, Rollback, SourcePlan, SourceState, make_plan
+from components.schema.problems import Problem, SchemaError
+from components.schema.provider_errors import clear_errors, warn
+
+IN_LINE = "in line with the ledger"
+"""What the input `catalog_state` says; a refresh that finds otherwise puts the difference in its place."""
+CONSISTENT = "every object fits its database"
+"""What the input `consistency` says."""
+PREVIEW_TIMEOUT = 10.0
+PROVIDER_KEY = "__provider"
+
+Props = dict[str, object]
+
+
+class MigrationSettings(TypedDict, total=False):
+    """The input `settings`; time-outs in milliseconds."""
+
+    stack: str
+    transaction: Transaction
+    rollback: Rollback
+    out_of_order: bool
+    baseline: dict[str, int]
+    deployment_timeout: int
+    lock_timeout: int
+    statement_timeout: int
+
+
+class MigrationsProvider(ResourceProvider):
+    """Inputs: `endpoint`, `admin_secret`, `directory` (relative to the project), `migrations`
+    (`{source: {version_name: checksum}}`), `sources` (their configurations), `settings`, `catalog_state`.
+    Outputs are the inputs.
+
+    `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a program.
+    """
+
+    def check(self, olds: Props, news: Props) -> CheckResult:
+        """Refuse what cannot be done, in preview already where the engine answers."""
+        failures = []
+        try:
+            local = _migrations_of(news)
+            problems = _migration_problems(local, _plain(olds), _plain(news))
+            if problems:
+                raise SchemaError(problems)
+        except SchemaError as error:
+            failures.append(CheckFailure("migrations", error.text()))
+        return CheckResult(news, failures)
+
+    @clear_errors
+    def create(self, props: Props) -> CreateResult:
+        self._deploy(props)
+        return CreateResult("migrations", _plain(props))
+
+    @clear_errors
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        self._deploy(news)
+        return UpdateResult(_plain(news))
+
+    @clear_errors
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """What ledgers and catalog state hold. Nothing at all is absence, so that the next `up` creates it."""
+        inputs = _plain(props)
+        local = _local_or_empty(inputs)
+        sources = sorted(set(local.sources) | set(cast("dict[str, object]", inputs.get("migrations") or {})))
+        try:
+            with _client(inputs) as client:
+                states = read_states(client, sources)
+        except (EngineUnreachable, AnswerLost) as error:
+            warn(f"migrations were not refreshed: {error}")
+            return ReadResult(id_, inputs, inputs)
+        if all(state.ledger is None and state.catalog is None for state in states.values()):
+            return ReadResult("", {})
+        inputs["migrations"] = {source: _found(states[source], local, source) for source in sources}
+        inputs["catalog_state"] = _catalog_difference(states) or IN_LINE
+        return ReadResult(id_, inputs, inputs)
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Nothing: tables, rows and ledger stay."""
+
+    def _deploy(self, props: Props) -> None:
+        local = _migrations_of(props)
+        with _client(props) as client:
+            outcome = deploy(client, local, _settings(props), report=warn)
+        for line in outcome.done:
+            warn(line)
+
+
+class MetadataProvider(ResourceProvider):
+    """Inputs: `endpoint`, `admin_secret`, `directory`, `metadata` (the keyed tree), `after` (what the migrations
+    before it have come to, so that metadata is looked at again after each), `consistency`, `replicas` (further
+    endpoints that must have taken the metadata over before `up` returns). Outputs are the inputs.
+
+    `delete` does nothing: metadata goes when its engine's database goes, and an engine that is being
+    deleted must not be called.
+    """
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        failures = []
+        try:
+            _metadata_of(news)
+        except SchemaError as error:
+            failures.append(CheckFailure("metadata", error.text()))
+        return CheckResult(news, failures)
+
+    @clear_errors
+    def create(self, props: Props) -> CreateResult:
+        self._apply(props, seen=None)
+        return CreateResult("metadata", _plain(props))
+
+    @clear_errors
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        seen = olds.get("metadata")
+        self._apply(news, seen=cast(JsonObject, seen) if isinstance(seen, dict) else None)
+        return UpdateResult(_plain(news))
+
+    @clear_errors
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """What the engine's export holds, in the shape of the inputs."""
+        inputs = _plain(props)
+        try:
+            with _client(inputs) as client:
+                _, live = client.export_metadata()
+                objects = client.inconsistent()
+        except (EngineUnreachable, AnswerLost) as error:
+            warn(f"metadata was not refreshed: {error}")
+            return ReadResult(id_, inputs, inputs)
+        inputs["metadata"] = keyed(live)
+        inputs["consistency"] = "; ".join(f"{o.name}: {o.reason}" for o in objects) or CONSISTENT
+        return ReadResult(id_, inputs, inputs)
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Nothing: see the class."""
+
+    def _apply(self, props: Props, *, seen: JsonObject | None) -> None:
+        directory = _metadata_of(props)
+        with _client(props) as client:
+            for line in apply_metadata(client, directory, seen=seen):
+                warn(f"metadata: {line}")
+            endpoints = [str(url) for url in cast("list[object]", props.get("replicas") or [])]
+            replicas = [HasuraClient(url, str(props["admin_secret"])) for url in endpoints]
+            try:
+                wait_until_consistent([client, *replicas])
+            finally:
+                for replica in replicas:
+                    replica.close()
+
+
+def _plain(props: Props) -> Props:
+    """A copy without what Pulumi keeps of its own: props are mutated behind a provider's back."""
+    return {key: value for key, value in props.items() if key != PROVIDER_KEY}
+
+
+def _client(props: Props, *, timeout: float = 30.0) -> HasuraClient:
+    return HasuraClient(str(props["endpoint"]), str(props["admin_secret"]), timeout=timeout)
+
+
+def _migrations_of(props: Props) -> MigrationSet:
+    directory = str(props["directory"])
+    local = read_migrations(Path(directory), shown_as=directory)
+    if local.checksums() != props.get("migrations"):
+        raise SchemaError([Problem(
+            path=directory, message="changed while Pulumi was at work", remedy="Run the command again.",
+        )])
+    return local
+
+
+def _local_or_empty(props: Props) -> MigrationSet:
+    try:
+        return read_migrations(Path(str(props["directory"])), shown_as=str(props["directory"]))
+    except SchemaError:
+        return MigrationSet(sources={})
+
+
+def _metadata_of(props: Props) -> MetadataDirectory:
+    directory = str(props["directory"])
+    found = read_metadata(Path(directory), shown_as=directory)
+    if found.keyed() != props.get("metadata"):
+        raise SchemaError([Problem(
+            path=directory, message="changed while Pulumi was at work", remedy="Run the command again.",
+        )])
+    return found
+
+
+def _settings(props: Mapping[str, object]) -> Settings:
+    given = cast(MigrationSettings, props.get("settings") or {})
+    defaults = Timeouts()
+    return Settings(
+        stack=given.get("stack", ""),
+        timeouts=Timeouts(
+            deployment=int(given.get("deployment_timeout", defaults.deployment)),
+            lock=int(given.get("lock_timeout", defaults.lock)),
+            statement=int(given.get("statement_timeout", defaults.statement)),
+        ),
+        policy=Policy(
+            out_of_order=bool(given.get("out_of_order", False)),
+            rollback="down" if given.get("rollback") == "down" else "refuse",
+            baseline={source: int(version) for source, version in (given.get("baseline") or {}).items()},
+        ),
+        transaction="all" if given.get("transaction") == "all" else "each",
+        configurations=cast("dict[str, JsonObject]", props.get("sources") or {}),
+    )
+
+
+def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[Problem]:
+    settings = _settings(news)
+    states = _states_if_reachable(local, olds, news)
+    if states is None:
+        # Not there yet, or not now: then everything that this stack has not applied is pending.
+        return check_pending(_everything_new(local, olds), settings)
+    plan, problems = make_plan(local, states, settings.policy)
+    return list(problems) or check_pending(plan, settings)
+
+
+def _everything_new(local: MigrationSet, olds: Props) -> Plan:
+    applied = cast("dict[str, dict[str, str]]", olds.get("migrations") or {})
+    return Plan(sources=tuple(
+        SourcePlan(source=source, ups=tuple(m for m in found if m.key not in applied.get(source, {})))
+        for source, found in local.sources.items()
+    ))
+
+
+def _states_if_reachable(local: MigrationSet, olds: Props, news: Props) -> dict[str, SourceState] | None:
+    """States, or None when the engine is not there. While its admin secret changes, the old one still holds."""
+    for props in (news, olds):
+        if not (isinstance(props.get("endpoint"), str) and isinstance(props.get("admin_secret"), str)):
+            continue
+        try:
+            with _client(props, timeout=PREVIEW_TIMEOUT) as client:
+                return read_states(client, sorted(local.sources))
+        except (EngineUnreachable, AnswerLost):
+            continue
+        except HasuraError as error:
+            if error.code not in ("access-denied", "invalid-headers"):
+                raise SchemaError([Problem(path="", message=f"the ledger cannot be read: {error}")]) from None
+    return None
+
+
+def _found(state: SourceState, local: MigrationSet, source: str) -> dict[str, str]:
+    files = local.of(source)
+    rows = state.ledger or ()
+    found = ledger_keys(rows, files)
+    recorded = {row.version for row in rows}
+    by_version = {migration.version: migration for migration in files}
+    for version, dirty in sorted((state.catalog or {}).items()):
+        if version in recorded or dirty:
+            continue
+        migration = by_version.get(version)
+        key = migration.key if migration else f"{version}_"
+        found[key] = migration.up.checksum if migration else "applied by the Hasura CLI"
+    return found
+
+
+def _catalog_difference(states: Mapping[str, SourceState]) -> str:
+    texts = []
+    for source, state in states.items():
+        rows = {row.version for row in state.ledger or () if row.state == "done"}
+        told = set(state.catalog or {})
+        if rows - told:
+            texts.append(f"{source} lacks {', '.join(map(str, sorted(rows - told)))}")
+        dirty = sorted(version for version, mark in (state.catalog or {}).items() if mark)
+        if dirty:
+            texts.append(f"{source} has dirty {', '.join(map(str, dirty))}")
+    return "; ".join(texts)
+
+

@@ -1,0 +1,126 @@
+"""Run SQL statement by statement in a transaction that always ends in an error, so that nothing stays.
+
+The engine does not report where in a text an error happened. So each statement is given to `EXECUTE` inside
+one `DO` block that counts them, catches what is raised, and raises it again with the count. The same
+block serves as a rehearsal of migrations that have not run yet. Pure: SQL out, the engine's error in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.hasura.client import HasuraError
+from components.schema.ledger import literal
+from components.schema.sql import Statement, statements
+
+RESULT = "MLRES"
+"""SQLSTATE of the exception that carries the result out."""
+SYNTAX_ERROR = "42601"
+_NEAR = re.compile(r'at or near "(.*)"', re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """SQL and the path that a person knows it by."""
+
+    shown: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """The statement that failed. `line` is that of the word that Postgres names, else the statement's first."""
+
+    shown: str
+    line: int
+    statement: str
+    sqlstate: str
+    message: str
+    detail: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """`sql` is to be sent as one run_sql, whose answer (always an error) goes to `outcome`."""
+
+    sql: str
+    scripts: tuple[Script, ...]
+    places: tuple[tuple[int, Statement], ...]
+
+    def outcome(self, error: HasuraError) -> Failure | None:
+        """None when every statement ran. Raises the error itself when it is not the rehearsal's own."""
+        if error.sqlstate != RESULT:
+            raise error
+        result = json.loads(error.postgres_message or "{}")
+        if result.get("at") is None:
+            return None
+        script, statement = self.places[int(result["at"])]
+        text = self.scripts[script].text[statement.start : statement.end]
+        message = str(result.get("message") or "")
+        return Failure(
+            shown=self.scripts[script].shown,
+            line=statement.line + _lines_to_word(text, message),
+            statement=text if len(text) <= 200 else text[:200] + " ...",
+            sqlstate=str(result.get("sqlstate") or ""),
+            message=message,
+            detail=str(result.get("detail") or ""),
+            hint=str(result.get("hint") or ""),
+        )
+
+
+def rehearse(scripts: Sequence[Script], *, lock_timeout: int, statement_timeout: int) -> Rehearsal:
+    """Stop at the first statement that fails."""
+    return _build(scripts, lock_timeout, statement_timeout, only_syntax=False)
+
+
+def find_syntax_error(scripts: Sequence[Script], *, lock_timeout: int, statement_timeout: int) -> Rehearsal:
+    """Look for the first statement that does not parse, whatever becomes of the others.
+
+    Postgres parses a whole text before it runs any of it, so the statements before would perhaps
+    not even have run.
+    """
+    return _build(scripts, lock_timeout, statement_timeout, only_syntax=True)
+
+
+def _build(
+    scripts: Sequence[Script], lock_timeout: int, statement_timeout: int, *, only_syntax: bool
+) -> Rehearsal:
+    places = [(index, s) for index, script in enumerate(scripts) for s in statements(script.text)]
+    body: list[str] = []
+    for count, (index, statement) in enumerate(places):
+        text = literal(scripts[index].text[statement.start : statement.end])
+        if only_syntax:
+            body.append(
+                f"at := {count}; begin execute {text}; "
+                f"exception when syntax_error then raise; when others then null; end;"
+            )
+        else:
+            body.append(f"at := {count}; execute {text};")
+    tag = f"$r{secrets.token_hex(8)}$"
+    sql = (
+        f"set local lock_timeout = {lock_timeout};\nset local statement_timeout = {statement_timeout};\n"
+        f"do {tag}\ndeclare at int; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
+        "begin\n" + "\n".join(body) + "\n"
+        "set constraints all immediate;\n"
+        f"ok := true; raise exception using errcode = '{RESULT}', message = 'done';\n"
+        "exception when others then\n"
+        "get stacked diagnostics m = message_text, d = pg_exception_detail, h = pg_exception_hint, "
+        "s = returned_sqlstate;\nend;\n"
+        f"raise exception using errcode = '{RESULT}', message = jsonb_build_object(\n"
+        "'at', case when ok then null else at end, 'sqlstate', s, 'message', m, 'detail', d, 'hint', h)::text;\n"
+        f"end {tag};"
+    )
+    return Rehearsal(sql=sql, scripts=tuple(scripts), places=tuple(places))
+
+
+def _lines_to_word(text: str, message: str) -> int:
+    """Lines from the statement's first to the word that the message names, if it stands there only once."""
+    found = _NEAR.search(message)
+    if not found or text.count(found.group(1)) != 1:
+        return 0
+    return text.count("\n", 0, text.index(found.group(1)))

@@ -1,0 +1,279 @@
+"""Where each statement of a SQL file begins and ends, and what may not stand in a migration. Pure.
+
+A scanner for the lexical structure of PostgreSQL (https://www.postgresql.org/docs/current/sql-syntax-lexical.html)
+and psql's rule for semicolons inside parentheses and SQL-standard function bodies. It is our own because a
+general tokenizer keeps every token (a 50 MB file must not need gigabytes) and reads `a$b$` as the start
+of a dollar-quoted text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEAD_WORDS = 24
+"""How many words of a statement are kept to tell what it is."""
+
+_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+_NUMBER = re.compile(r"\.?[0-9][0-9A-Za-z_.]*")
+_QUOTED = re.compile(r"'[^']*'")
+_IDENTIFIER = re.compile(r'"[^"]*"')
+_ESCAPED = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
+_CONTINUATION = re.compile(r"(?:[ \t\f\v]|--[^\n]*)*\n(?:\s|--[^\n]*\n)*(?=')")
+_DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_NEXT = re.compile(r"['\"$;()\\]|--|/\*")
+_WORD_CHARACTER = re.compile(r"[A-Za-z0-9_$\x80-\U0010ffff]")
+
+
+class Unterminated(Exception):  # noqa: N818  names the state of the text
+    """A string, identifier or comment is still open at the end of the text."""
+
+    def __init__(self, what: str, line: int) -> None:
+        super().__init__(f"the {what} that starts here is not closed")
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`start` and `end` are offsets in the text (without the semicolon), `line` counts from 1, `words` are
+    the first words in lower case; quoted identifiers and punctuation are left out."""
+
+    start: int
+    end: int
+    line: int
+    words: tuple[str, ...]
+
+    def begins(self, *words: str) -> bool:
+        return self.words[: len(words)] == words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """Something in a statement that must not be in a migration."""
+
+    line: int
+    message: str
+    remedy: str
+
+
+def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one loop over one state
+    """Split `text` at its top-level semicolons, one statement at a time. Raises `Unterminated`."""
+    position = 0
+    line, counted = 1, 0
+    length = len(text)
+    start: int | None = None
+    first_line = 1
+    words: list[str] = []
+    parentheses = 0
+    blocks = 0
+    routine = False
+
+    def line_at(offset: int) -> int:
+        nonlocal line, counted
+        if offset >= counted:
+            line += text.count("\n", counted, offset)
+            counted = offset
+            return line
+        return line - text.count("\n", offset, counted)
+
+    while position < length:
+        if start is not None and len(words) >= HEAD_WORDS and not routine:
+            # Past its head a statement is only searched for what can end it or hide an end.
+            found = _NEXT.search(text, position)
+            position = found.start() if found else length
+            if position >= length:
+                break
+        character = text[position]
+        if character.isspace():
+            space = _SPACE.match(text, position)
+            position = space.end() if space else position + 1
+            continue
+        if text.startswith("--", position):
+            end = text.find("\n", position)
+            position = length if end < 0 else end + 1
+            continue
+        if text.startswith("/*", position):
+            position = _after_comment(text, position, line_at)
+            continue
+        if character == ";" and parentheses == 0 and blocks == 0:
+            if start is not None:
+                yield Statement(start, position, first_line, tuple(words))
+            start, words, parentheses, blocks, routine = None, [], 0, 0, False
+            position += 1
+            continue
+        if start is None and character != ";":
+            start, first_line = position, line_at(position)
+        if character == "'":
+            escaped = _is_escape_prefix(text, position)
+            position = _after_string(text, position, escaped, line_at)
+        elif character == '"':
+            closing = _IDENTIFIER.match(text, position)
+            if closing is None:
+                raise Unterminated("quoted identifier", line_at(position))
+            position = closing.end()
+        elif character == "$" and (opening := _DOLLAR.match(text, position)) and not (
+            position and _WORD_CHARACTER.match(text[position - 1])
+        ):
+            closed = text.find(opening.group(), opening.end())
+            if closed < 0:
+                raise Unterminated(f"text in dollar quotes ({opening.group()})", line_at(position))
+            position = closed + len(opening.group())
+        elif (word := _WORD.match(text, position)) is not None:
+            position = word.end()
+            lowered = word.group().lower()
+            if len(words) < HEAD_WORDS:
+                words.append(lowered)
+                routine = routine or _creates_routine(words)
+            if routine and parentheses == 0:
+                if lowered == "begin" or (lowered == "case" and blocks):
+                    blocks += 1
+                elif lowered == "end" and blocks:
+                    blocks -= 1
+        elif (number := _NUMBER.match(text, position)) is not None:
+            position = number.end()
+        else:
+            if character == "(":
+                parentheses += 1
+            elif character == ")" and parentheses:
+                parentheses -= 1
+            position += 1
+    if start is not None:
+        yield Statement(start, length, first_line, tuple(words))
+
+
+def _after_comment(text: str, position: int, line_at: object) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, position):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    raise Unterminated("comment", line_at(position))  # type: ignore[operator]
+
+
+def _after_string(text: str, position: int, escaped: bool, line_at: object) -> int:
+    pattern = _ESCAPED if escaped else _QUOTED
+    while True:
+        closing = pattern.match(text, position)
+        if closing is None:
+            raise Unterminated("string", line_at(position))  # type: ignore[operator]
+        end = closing.end()
+        # A quote right behind is a doubled one; one on a further line continues the same string.
+        following = end if text.startswith("'", end) else None
+        if following is None and escaped and (gap := _CONTINUATION.match(text, end)):
+            following = gap.end()
+        if following is None:
+            return end
+        position = following
+
+
+def _is_escape_prefix(text: str, position: int) -> bool:
+    if position == 0 or text[position - 1] not in "eE":
+        return False
+    return position == 1 or not _WORD_CHARACTER.match(text[position - 2])
+
+
+def _creates_routine(words: list[str]) -> bool:
+    head = [word for word in words[:4] if word not in ("or", "replace")]
+    return len(head) >= 2 and head[0] == "create" and head[1] in ("function", "procedure")
+
+
+def is_without_transaction(text: str) -> bool:
+    """Whether the first line is the marker `-- no-transaction`."""
+    first = text.split("\n", 1)[0].strip()
+    return first.startswith("--") and first[2:].strip().lower() == "no-transaction"
+
+
+_CONTROL = {
+    ("begin",), ("start", "transaction"), ("commit",), ("end",), ("abort",), ("prepare", "transaction"),
+}
+_ALONE: tuple[tuple[str, ...], ...] = (
+    ("vacuum",), ("create", "database"), ("drop", "database"), ("create", "tablespace"),
+    ("drop", "tablespace"), ("alter", "system"), ("discard", "all"), ("create", "subscription"),
+    ("drop", "subscription"), ("reindex", "database"), ("reindex", "system"),
+)
+_ALONE_IF_CONCURRENTLY: tuple[tuple[str, ...], ...] = (
+    ("create", "index"), ("create", "unique", "index"), ("drop", "index"), ("reindex",), ("alter", "table"),
+)
+
+
+def transaction_control(statement: Statement) -> bool:
+    """Whether the statement begins or ends a transaction (savepoints do neither)."""
+    if any(statement.begins(*words) for words in _CONTROL):
+        return True
+    return statement.begins("rollback") and "to" not in statement.words[:4]
+
+
+def needs_no_transaction(statement: Statement) -> bool:
+    """Whether Postgres refuses the statement inside a transaction block."""
+    if any(statement.begins(*words) for words in _ALONE):
+        return True
+    if statement.begins("alter", "database") and "tablespace" in statement.words:
+        return True
+    return "concurrently" in statement.words and any(
+        statement.begins(*words) for words in _ALONE_IF_CONCURRENTLY
+    )
+
+
+def findings(text: str) -> list[Finding]:
+    """Everything in a migration's text that would break its transaction, in the order of lines."""
+    alone = is_without_transaction(text)
+    found: list[Finding] = []
+    count = 0
+    second: int | None = None
+    try:
+        for statement in statements(text):
+            count += 1
+            if count == 2:
+                second = statement.line
+            found += _statement_findings(text, statement, alone)
+    except Unterminated as error:
+        found.append(Finding(line=error.line, message=str(error), remedy="Close it."))
+        count = count or 1
+    if count == 0:
+        found.append(Finding(
+            line=1, message="holds no statement", remedy="Write one, or `select 1;` if nothing is to be done.",
+        ))
+    if alone and second is not None:
+        found.append(Finding(
+            line=second,
+            message="a second statement in a file marked -- no-transaction",
+            remedy="Such a file holds exactly one statement: put this one into a migration of its own.",
+        ))
+    return sorted(found, key=lambda finding: finding.line)
+
+
+def _statement_findings(text: str, statement: Statement, alone: bool) -> Iterator[Finding]:
+    name = " ".join(statement.words[:2]).upper()
+    if text.startswith("\\", statement.start):
+        yield Finding(
+            line=statement.line,
+            message="a psql command: the engine takes SQL only",
+            remedy="Take the line out, or say the same in SQL.",
+        )
+    elif transaction_control(statement):
+        yield Finding(
+            line=statement.line,
+            message=f"transaction control ({statement.words[0].upper()}) inside a migration",
+            remedy="Take it out: each migration already is one transaction together with its record.",
+        )
+    elif statement.begins("set", "transaction"):
+        yield Finding(
+            line=statement.line,
+            message="SET TRANSACTION inside a migration, where the transaction has already begun",
+            remedy="Take it out.",
+        )
+    elif statement.begins("copy") and "stdin" in statement.words:
+        yield Finding(
+            line=statement.line,
+            message="COPY FROM STDIN: the engine cannot send the data",
+            remedy="Write INSERT statements.",
+        )
+    elif needs_no_transaction(statement) and not alone:
+        yield Finding(
+            line=statement.line,
+            message=f"{name} cannot run inside a transaction",
+            remedy="Put it alone into a migration whose first line is `-- no-transaction`.",
+        )
