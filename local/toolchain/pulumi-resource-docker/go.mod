@@ -1,6 +1,6 @@
 module github.com/terraform-providers/terraform-provider-docker/pulumi
 
-go 1.26
+go 1.25.11
 
 require (
 	github.com/pulumi/pulumi-terraform-bridge/v3 v3.137.0
