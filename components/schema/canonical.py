@@ -314,7 +314,7 @@ def _keyed_table(entry: JsonObject) -> JsonObject:
 
 def _flat_permission(entry: JsonObject) -> JsonObject:
     body = entry.get("permission")
-    made = dict(body) if isinstance(body, dict) else {"permission": body}
+    made: JsonObject = dict(body) if isinstance(body, dict) else {"permission": body}
     if "comment" in entry:
         made["comment"] = entry["comment"]
     return made
