@@ -4,15 +4,20 @@ import pulumi
 import pulumi_docker as docker
 
 from components import preflight
+from components.container import configured_image
 from components.clerk.claims import template_claims
 from components.clerk.jwt_template import JwtTemplate
 from components.hasura.container import HasuraContainer
 from components.postgres.container import PostgresContainer
 from components.schema.resources import Metadata, Migrations
 
-settings, schema = preflight.load()
-image = preflight.images(settings)
+checked = preflight.load()
+settings, schema = checked.settings, checked.schema
 clerk, template = settings.clerk, settings.clerk.template
+if settings.containers.stand_ins:
+    from local.images.stack import image
+else:
+    image = configured_image
 
 network = docker.Network("network", name=settings.docker_name(), driver="bridge")
 database = PostgresContainer(
@@ -23,8 +28,8 @@ sign_in: list[pulumi.Resource] = []
 if clerk.local:
     from local.clerk.container import LocalClerk
 
-    local_clerk = LocalClerk("local-clerk", settings=settings, network=network, image=image("", "stand-ins"))
-    sign_in = [local_clerk.container]
+    stand_ins = image("", "stand-ins")
+    sign_in = [LocalClerk("local-clerk", settings=settings, network=network, image=stand_ins).container]
 jwt_template = JwtTemplate(
     "jwt-template",
     name=template.name,
@@ -44,30 +49,32 @@ engine = HasuraContainer(
     database=database,
     after=sign_in,
 )
-in_engine = pulumi.ResourceOptions(depends_on=[engine.container], deleted_with=engine.container)
 migrations = Migrations(
     "migrations",
+    schema=schema,
+    settings=settings.schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    directory=schema.migrations,
-    lock_timeout=settings.schema.lock_timeout,
-    statement_timeout=settings.schema.statement_timeout,
-    opts=in_engine,
+    opts=pulumi.ResourceOptions(depends_on=[engine.container], deleted_with=engine.container),
 )
 Metadata(
     "metadata",
+    schema=schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    directory=schema.metadata,
-    opts=pulumi.ResourceOptions.merge(in_engine, pulumi.ResourceOptions(depends_on=[migrations])),
+    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.container),
 )
 
-pulumi.export("graphqlUrl", f"{engine.url}/v1/graphql")
-pulumi.export("hasuraUrl", engine.url)
-pulumi.export("jwksUrl", clerk.jwks_url)
-pulumi.export("issuer", clerk.issuer)
-pulumi.export("jwtTemplate", jwt_template.name)
-pulumi.export("publishableKey", clerk.publishable_key)
-pulumi.export("clerkApiUrl", clerk.api_url)
-pulumi.export("adminSecret", engine.admin_secret)
-pulumi.export("databaseUrl", database.published_url)
+outputs = {
+    "graphqlUrl": f"{engine.url}/v1/graphql",
+    "hasuraUrl": engine.url,
+    "jwksUrl": clerk.jwks_url,
+    "issuer": clerk.issuer,
+    "jwtTemplate": jwt_template.name,
+    "publishableKey": clerk.publishable_key,
+    "clerkApiUrl": clerk.api_url,
+    "adminSecret": engine.admin_secret,
+    "databaseUrl": database.published_url,
+}
+for name, value in outputs.items():
+    pulumi.export(name, value)

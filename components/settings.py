@@ -1,7 +1,7 @@
 """The stack's configuration as typed, frozen values.
 
 `Pulumi.yaml` declares every key with its type, default and description; this module gives them meaning. Nothing
-here reads a file, the network or Pulumi's engine except :func:`load`, so every rule can be tested as data.
+here reads a file, the network or Pulumi's engine except :func:`configured`, so every rule can be tested as data.
 """
 
 from __future__ import annotations
@@ -131,12 +131,16 @@ class HasuraSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaSettings:
-    """Where migrations and metadata lie, and how long SQL may wait or run. Times in seconds, 0 is no limit."""
+    """Where migrations and metadata lie, and how migrations are applied. Times in seconds, 0 is no limit."""
 
     migrations_directory: str
     metadata_directory: str
     lock_timeout: int
     statement_timeout: int
+    transaction: Literal["each", "all"]
+    rollback: Literal["refuse", "down"]
+    out_of_order: bool
+    baseline: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +237,10 @@ class _StackConfig(BaseModel):
     metadata_directory: Annotated[str, Field(min_length=1)]
     lock_timeout: Annotated[int, Field(ge=1, le=3600)]
     statement_timeout: Annotated[int, Field(ge=0, le=86_400)]
+    transaction: Literal["each", "all"]
+    rollback: Literal["refuse", "down"]
+    out_of_order: bool
+    baseline: Annotated[dict[str, Annotated[int, Field(ge=0)]], BeforeValidator(_structured)]
     bind_address: pydantic.IPvAnyAddress
     start_seconds: Annotated[int, Field(ge=5, le=3600)]
     health_interval_seconds: Annotated[int, Field(ge=1, le=60)]
@@ -287,20 +295,19 @@ def parse(
     return _settings(parsed, stack)
 
 
-def load() -> Settings:
-    """The settings of the running Pulumi program.
+def configured() -> tuple[dict[str, object], frozenset[str]]:
+    """The running Pulumi program's configuration, as :func:`parse` takes it.
 
-    :raises SettingsError: with every problem found.
+    :returns: key without namespace to value with the defaults of `Pulumi.yaml`, and the encrypted keys.
     """
     prefix = f"{pulumi.get_project()}:"
-    config = {
+    config: dict[str, object] = {
         key.removeprefix(prefix): value
         # The SDK lists no keys; without the list a misspelt one would pass unseen.
         for key, value in runtime_config.CONFIG.get().items()
         if key.startswith(prefix)
     }
-    encrypted = frozenset(key for key in SECRET_KEYS if runtime_config.is_config_secret(prefix + key))
-    return parse(config, stack=pulumi.get_stack(), environment=os.environ, encrypted=encrypted)
+    return config, frozenset(key for key in SECRET_KEYS if runtime_config.is_config_secret(prefix + key))
 
 
 def _set(key: str, example: str) -> str:
@@ -539,6 +546,10 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
             metadata_directory=parsed.metadata_directory,
             lock_timeout=parsed.lock_timeout,
             statement_timeout=parsed.statement_timeout,
+            transaction=parsed.transaction,
+            rollback=parsed.rollback,
+            out_of_order=parsed.out_of_order,
+            baseline=parsed.baseline,
         ),
     )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from components.schema.directories import Schema
 from components.schema.ledger import Timeouts
-from components.schema.plan import Rollback
 from components.schema.provider import (
     CONSISTENT,
     IN_LINE,
@@ -17,6 +16,7 @@ from components.schema.provider import (
     MigrationSettings,
     MigrationsProvider,
 )
+from components.settings import SchemaSettings
 
 
 def _options(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
@@ -33,29 +33,23 @@ class Migrations(Resource, module="hasura", name="Migrations"):
         name: str,
         *,
         schema: Schema,
+        settings: SchemaSettings,
         endpoint: pulumi.Input[str],
         admin_secret: pulumi.Input[str],
-        transaction: str = "each",
-        rollback: Rollback = "refuse",
-        out_of_order: bool = False,
-        baseline: Mapping[str, int] | None = None,
-        timeouts: Timeouts | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`endpoint` is the engine's root URL; `timeouts` in milliseconds; `baseline` per source the newest version
-        that the database already has without any record."""
-        limits = timeouts or Timeouts()
-        settings: MigrationSettings = {
+        """`endpoint` is the engine's root URL."""
+        how: MigrationSettings = {
             "stack": pulumi.get_stack(),
-            "transaction": "all" if transaction == "all" else "each",
-            "rollback": rollback,
-            "out_of_order": out_of_order,
-            "deployment_timeout": limits.deployment,
-            "lock_timeout": limits.lock,
-            "statement_timeout": limits.statement,
+            "transaction": settings.transaction,
+            "rollback": settings.rollback,
+            "out_of_order": settings.out_of_order,
+            "deployment_timeout": Timeouts().deployment,
+            "lock_timeout": settings.lock_timeout * 1000,
+            "statement_timeout": settings.statement_timeout * 1000,
         }
-        if baseline:
-            settings["baseline"] = dict(baseline)
+        if settings.baseline:
+            how["baseline"] = dict(settings.baseline)
         super().__init__(
             MigrationsProvider(),
             name,
@@ -65,7 +59,7 @@ class Migrations(Resource, module="hasura", name="Migrations"):
                 "directory": schema.migrations_directory,
                 "migrations": schema.migrations.checksums(),
                 "sources": schema.configurations(),
-                "settings": settings,
+                "settings": how,
                 "catalog_state": IN_LINE,
             },
             _options(opts),
