@@ -7,6 +7,7 @@ change is, and after any doubt the ledger is read again and the plan made anew.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
                 problems.append(Problem(
                     path=migration.up.shown, line=1,
                     message="runs outside a transaction, while all migrations are to be one transaction",
-                    remedy="Deploy it on its own, or set `migrationTransaction` to `each`.",
+                    remedy="Deploy it on its own, or `pulumi config set transaction each`.",
                 ))
     return problems
 
@@ -114,16 +115,39 @@ def deploy(
 ) -> Outcome:
     """Bring every source to what `migrations` says. Raises `SchemaError` with what failed and what had been done."""
     outcome = Outcome()
+    try:
+        changed = _until_done(client, migrations, settings, outcome, report)
+    except SchemaError:
+        # What did run is told to the catalog state all the same, else the Hasura CLI would run it again.
+        if outcome.done:
+            with contextlib.suppress(HasuraError, AnswerLost, EngineUnreachable):
+                write_catalog(client, sorted(migrations.sources))
+                client.reload_metadata()
+        raise
+    if changed:
+        write_catalog(client, sorted(migrations.sources))
+        if outcome.done:
+            client.reload_metadata()
+    return outcome
+
+
+def _until_done(
+    client: HasuraClient, migrations: MigrationSet, settings: Settings, outcome: Outcome, report: Report
+) -> bool:
+    """Whether there was anything to do."""
     idle = 0
     before: dict[str, SourceState] | None = None
     while True:
         states = read_states(client, sorted(migrations.sources))
+        if before is not None:
+            outcome.done += _found_since(before, states, outcome)
         plan, problems = make_plan(migrations, states, settings.policy)
         problems = (*problems, *check_pending(plan, settings)) if not problems else problems
         if problems:
-            raise SchemaError(problems, title="migrations: nothing was run", notes=_so_far(outcome))
+            notes = _so_far(outcome) if outcome.done else []
+            raise SchemaError(problems, title="migrations were stopped:", notes=notes)
         if plan.empty:
-            return outcome
+            return before is not None
         idle = idle + 1 if states == before else 0
         before = states
         if idle > IDLE_ROUNDS:
@@ -133,10 +157,21 @@ def deploy(
             )
         ensure_sources(client, [source.source for source in plan.sources], settings.configurations)
         if all(_run_source(client, source, settings, outcome, report) for source in plan.sources):
-            write_catalog(client, sorted(migrations.sources))
-            if any(source.ups or source.downs for source in plan.sources):
-                client.reload_metadata()
-            return outcome
+            return True
+
+
+def _found_since(
+    before: Mapping[str, SourceState], now: Mapping[str, SourceState], outcome: Outcome
+) -> list[str]:
+    """What the ledger has gained while no answer told of it."""
+    found = []
+    for source, state in now.items():
+        known = {row.version for row in before[source].ledger or ()}
+        for row in state.ledger or ():
+            told = f"applied {source}/{row.key}"
+            if row.version not in known and row.state == "done" and told not in outcome.done:
+                found.append(f"{told} (as the ledger tells)")
+    return found
 
 
 def write_catalog(client: HasuraClient, sources: Sequence[str]) -> None:
@@ -319,7 +354,7 @@ def _kept_downs(client: HasuraClient, plan: SourcePlan) -> dict[int, str]:
         for row in plan.downs for found in findings(texts[row.version])
     ]
     if problems:
-        raise SchemaError(problems, title="migrations: nothing was run")
+        raise SchemaError(problems, title="migrations were stopped:")
     return texts
 
 
@@ -369,7 +404,7 @@ def _explained(
     if step.alone:
         remedy = "It ran outside a transaction, so a part of it may be there: `pulumi preview` says what to look at."
     elif error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
-        remedy = "Try again when the lock is free, or raise `lockTimeout`."
+        remedy = "Try again when the lock is free, or raise `lockTimeout` (seconds)."
     return SchemaError(
         [Problem(path=path, line=line, message=text, remedy=remedy)], title="migrations failed:", notes=notes
     )
@@ -385,9 +420,7 @@ def _locate(
         Script(shown=s.shown, text=s.text()) if isinstance(s, SqlFile) else s for s in step.scripts
     ]
     build = find_syntax_error if error.sqlstate == SYNTAX_ERROR else rehearse
-    rehearsal = build(
-        scripts, lock_timeout=settings.timeouts.lock, statement_timeout=settings.timeouts.statement
-    )
+    rehearsal = build(scripts, settings.timeouts)
     try:
         client.run_sql(rehearsal.sql, source)
     except HasuraError as answer:

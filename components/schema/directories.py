@@ -26,17 +26,25 @@ class Schema:
         return {source: known[source] for source in sorted(self.migrations.sources) if source in known}
 
 
-def read_schema(migrations_directory: str = "migrations", metadata_directory: str = "hasura_metadata") -> Schema:
-    """Raises `SchemaError` with the problems of both folders, and of what one says about the other."""
+def read_schema(
+    migrations_directory: str = "migrations",
+    metadata_directory: str = "hasura_metadata",
+    *,
+    root: Path = Path(),  # noqa: B008  a value that nothing can change
+) -> Schema:
+    """Read both folders, given relative to `root`, the project.
+
+    Raises `SchemaError` with the problems of both, and of what one says about the other.
+    """
     problems: list[Problem] = []
     migrations = MigrationSet(sources={})
     metadata = MetadataDirectory(tree={}, places={})
     try:
-        migrations = read_migrations(Path(migrations_directory), shown_as=migrations_directory)
+        migrations = read_migrations(root / migrations_directory, shown_as=migrations_directory)
     except SchemaError as error:
         problems += error.problems
     try:
-        metadata = read_metadata(Path(metadata_directory), shown_as=metadata_directory)
+        metadata = read_metadata(root / metadata_directory, shown_as=metadata_directory)
     except SchemaError as error:
         problems += error.problems
     else:

@@ -60,12 +60,20 @@ class LedgerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """Milliseconds; 0 is without limit. `deployment` is how long to wait for another deployer's migration,
+    """Seconds; 0 is without limit. `deployment` is how long to wait for another deployer's migration,
     `lock` for a lock of a table, `statement` for one statement."""
 
-    deployment: int = 60_000
-    lock: int = 5_000
-    statement: int = 0
+    deployment: float = 60
+    lock: float = 5
+    statement: float = 0
+
+    def limits(self) -> str:
+        """The migration's own limits as SQL, for the rest of a transaction."""
+        return f"set local lock_timeout = {_ms(self.lock)};\nset local statement_timeout = {_ms(self.statement)};\n"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def literal(text: str) -> str:
@@ -118,10 +126,9 @@ def lock(timeouts: Timeouts) -> str:
     """Wait for the deployment lock (held until the transaction ends), then set the migration's own limits."""
     first, second = LOCK_KEYS
     return (
-        f"set local lock_timeout = {timeouts.deployment};\n"
+        f"set local lock_timeout = {_ms(timeouts.deployment)};\n"
         f"select pg_catalog.pg_advisory_xact_lock({first}, {second});\n"
-        f"set local lock_timeout = {timeouts.lock};\n"
-        f"set local statement_timeout = {timeouts.statement};\n"
+        f"{timeouts.limits()}"
     )
 
 

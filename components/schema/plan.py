@@ -215,8 +215,8 @@ def _roll_back(
                 path=f"migrations/{source}/{row.key}",
                 message=f"ran ({row.recorded_at or 'time unknown'}, stack {row.stack or '?'}) and is missing here",
                 remedy=(
-                    "Bring its folder back from version control. To go back to an older commit on purpose, set "
-                    "`migrationRollback` to `down`: the down SQL that the ledger keeps is then run."
+                    "Bring its folder back from version control. To go back to an older commit on purpose: "
+                    "`pulumi config set rollback down`; the down SQL that the ledger keeps is then run."
                 ),
             )
             for row in gone
@@ -244,7 +244,7 @@ def _late(migration: Migration, newest: int) -> Problem:
         path=migration.up.shown,
         message=f"is older than {newest}, which has run already",
         remedy=(
-            "Give its folder a newer version. If the order does not matter, set `migrationOutOfOrder` to true."
+            "Give its folder a newer version. If the order does not matter: `pulumi config set outOfOrder true`."
         ),
     )
 

@@ -43,16 +43,16 @@ Props = dict[str, object]
 
 
 class MigrationSettings(TypedDict, total=False):
-    """The input `settings`; time-outs in milliseconds."""
+    """The input `settings`; time-outs in seconds."""
 
     stack: str
     transaction: Transaction
     rollback: Rollback
     out_of_order: bool
     baseline: dict[str, int]
-    deployment_timeout: int
-    lock_timeout: int
-    statement_timeout: int
+    deployment_timeout: float
+    lock_timeout: float
+    statement_timeout: float
 
 
 class MigrationsProvider(ResourceProvider):
@@ -216,9 +216,9 @@ def _settings(props: Mapping[str, object]) -> Settings:
     return Settings(
         stack=given.get("stack", ""),
         timeouts=Timeouts(
-            deployment=int(given.get("deployment_timeout", defaults.deployment)),
-            lock=int(given.get("lock_timeout", defaults.lock)),
-            statement=int(given.get("statement_timeout", defaults.statement)),
+            deployment=float(given.get("deployment_timeout", defaults.deployment)),
+            lock=float(given.get("lock_timeout", defaults.lock)),
+            statement=float(given.get("statement_timeout", defaults.statement)),
         ),
         policy=Policy(
             out_of_order=bool(given.get("out_of_order", False)),

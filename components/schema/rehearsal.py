@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.hasura.client import HasuraError
-from components.schema.ledger import literal
+from components.schema.ledger import Timeouts, literal
 from components.schema.sql import Statement, statements
 
 RESULT = "MLRES"
@@ -73,22 +73,22 @@ class Rehearsal:
         )
 
 
-def rehearse(scripts: Sequence[Script], *, lock_timeout: int, statement_timeout: int) -> Rehearsal:
+def rehearse(scripts: Sequence[Script], timeouts: Timeouts) -> Rehearsal:
     """Stop at the first statement that fails."""
-    return _build(scripts, lock_timeout, statement_timeout, only_syntax=False)
+    return _build(scripts, timeouts, only_syntax=False)
 
 
-def find_syntax_error(scripts: Sequence[Script], *, lock_timeout: int, statement_timeout: int) -> Rehearsal:
+def find_syntax_error(scripts: Sequence[Script], timeouts: Timeouts) -> Rehearsal:
     """Look for the first statement that does not parse, whatever becomes of the others.
 
     Postgres parses a whole text before it runs any of it, so the statements before would perhaps
     not even have run.
     """
-    return _build(scripts, lock_timeout, statement_timeout, only_syntax=True)
+    return _build(scripts, timeouts, only_syntax=True)
 
 
 def _build(
-    scripts: Sequence[Script], lock_timeout: int, statement_timeout: int, *, only_syntax: bool
+    scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool
 ) -> Rehearsal:
     places = [(index, s) for index, script in enumerate(scripts) for s in statements(script.text)]
     body: list[str] = []
@@ -103,8 +103,7 @@ def _build(
             body.append(f"at := {count}; execute {text};")
     tag = f"$r{secrets.token_hex(8)}$"
     sql = (
-        f"set local lock_timeout = {lock_timeout};\nset local statement_timeout = {statement_timeout};\n"
-        f"do {tag}\ndeclare at int; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
+        f"{timeouts.limits()}do {tag}\ndeclare at int; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
         "begin\n" + "\n".join(body) + "\n"
         "set constraints all immediate;\n"
         f"ok := true; raise exception using errcode = '{RESULT}', message = 'done';\n"
