@@ -44,9 +44,9 @@ class Migrations(Resource, module="hasura", name="Migrations"):
             "transaction": settings.transaction,
             "rollback": settings.rollback,
             "out_of_order": settings.out_of_order,
-            "deployment_timeout": Timeouts().deployment,
-            "lock_timeout": settings.lock_timeout * 1000,
-            "statement_timeout": settings.statement_timeout * 1000,
+            "deployment_timeout": Timeouts.deployment,
+            "lock_timeout": settings.lock_timeout,
+            "statement_timeout": settings.statement_timeout,
         }
         if settings.baseline:
             how["baseline"] = dict(settings.baseline)
