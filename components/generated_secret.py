@@ -50,6 +50,8 @@ class GeneratedSecret(Resource, module="secret", name="GeneratedSecret"):
             name,
             {"length": length, "rotation": rotation, "value": None},
             pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(additional_secret_outputs=["value"], protect=None)
+                opts, pulumi.ResourceOptions(additional_secret_outputs=["value"])
             ),
         )
+        # The state is marked by the option above; what the program reads is marked here.
+        self.value = pulumi.Output.secret(self.value)

@@ -46,7 +46,7 @@ class HasuraContainer(pulumi.ComponentResource):
         super().__init__("clerk-hasura:hasura:HasuraContainer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         admin_secret = GeneratedSecret("hasura-admin-secret", opts=child)
-        self.admin_secret = pulumi.Output.secret(admin_secret.value)
+        self.admin_secret = admin_secret.value
         self.url = f"http://{reachable(settings.containers.bind_address)}:{settings.hasura.port}"
         self.container = container.run(
             "hasura",

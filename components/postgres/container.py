@@ -136,7 +136,7 @@ class PostgresContainer(pulumi.ComponentResource):
         build: Callable[[str], str] = lambda password: (  # noqa: E731 (typed for Output.apply)
             f"postgresql://{owner}:{password}@{authority}/{database}"
         )
-        return pulumi.Output.secret(self._owner_password.value).apply(build)
+        return self._owner_password.value.apply(build)
 
 
 def reachable(bind_address: str) -> str:

@@ -1,0 +1,235 @@
+"""Every resource of the stack: its type, its parent, what is secret, what is protected, what waits for what."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from project import stack_config
+from resource_graph import Graph, Registered, deploy
+
+from components import host
+from components.clerk import keys
+from local.images import stack as stack_images
+
+DYNAMIC = "pulumi-python:dynamic"
+STACK = "Stack/clerk-hasura-dev"
+
+# key: (type, parent, secret inputs, protected on a stack that keeps its data)
+EXPECTED = {
+    "Network/network": ("docker:index/network:Network", STACK, set(), False),
+    "PostgresContainer/postgres": ("clerk-hasura:postgres:PostgresContainer", STACK, set(), False),
+    "GeneratedSecret/postgres-superuser-password": (
+        f"{DYNAMIC}/secret:GeneratedSecret", "PostgresContainer/postgres", set(), False),
+    "GeneratedSecret/postgres-owner-password": (
+        f"{DYNAMIC}/secret:GeneratedSecret", "PostgresContainer/postgres", set(), False),
+    "Volume/postgres-data": ("docker:index/volume:Volume", "PostgresContainer/postgres", set(), True),
+    "RemoteImage/postgres-image": ("docker:index/remoteImage:RemoteImage", "PostgresContainer/postgres", set(), False),
+    "Container/postgres": ("docker:index/container:Container", "PostgresContainer/postgres", {"envs"}, False),
+    "postgresql/postgres": ("pulumi:providers:postgresql", "PostgresContainer/postgres", {"password"}, False),
+    "Role/database-owner": ("postgresql:index/role:Role", "PostgresContainer/postgres", {"password"}, False),
+    "Database/database": ("postgresql:index/database:Database", "PostgresContainer/postgres", set(), True),
+    "Database/metadata-database": ("postgresql:index/database:Database", "PostgresContainer/postgres", set(), True),
+    "Extension/database-pgcrypto": (
+        "postgresql:index/extension:Extension", "PostgresContainer/postgres", set(), False),
+    "Extension/metadata-database-pgcrypto": (
+        "postgresql:index/extension:Extension", "PostgresContainer/postgres", set(), False),
+    "LocalClerk/local-clerk": ("clerk-hasura:local:LocalClerk", STACK, set(), False),
+    "Volume/local-clerk-data": ("docker:index/volume:Volume", "LocalClerk/local-clerk", set(), False),
+    "RemoteImage/local-clerk-image": ("docker:index/remoteImage:RemoteImage", "LocalClerk/local-clerk", set(), False),
+    "Container/clerk": ("docker:index/container:Container", "LocalClerk/local-clerk", set(), False),
+    "JwtTemplate/jwt-template": (f"{DYNAMIC}/clerk:JwtTemplate", STACK, set(), False),
+    "HasuraContainer/hasura": ("clerk-hasura:hasura:HasuraContainer", STACK, set(), False),
+    "GeneratedSecret/hasura-admin-secret": (
+        f"{DYNAMIC}/secret:GeneratedSecret", "HasuraContainer/hasura", set(), False),
+    "RemoteImage/hasura-image": ("docker:index/remoteImage:RemoteImage", "HasuraContainer/hasura", set(), False),
+    "Container/hasura": ("docker:index/container:Container", "HasuraContainer/hasura", {"envs"}, False),
+    "Migrations/migrations": (f"{DYNAMIC}/hasura:Migrations", STACK, {"admin_secret"}, False),
+    "Metadata/metadata": (f"{DYNAMIC}/hasura:Metadata", STACK, {"admin_secret"}, False),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "gather", lambda _: host.HostFacts(docker_error=None, busy_ports={}))
+    monkeypatch.setattr(stack_images, "image", lambda configured, part: configured or f"{part}:1")
+
+
+@pytest.fixture
+def dev() -> Graph:
+    return deploy(stack_config("dev"), stack="dev")
+
+
+def production(change: dict[str, str] | None = None) -> Graph:
+    config = stack_config("dev") | {
+        "localClerk": "false",
+        "standIns": "false",
+        "protectData": "true",
+        "clerkPublishableKey": keys.publishable_key_for("clerk.example.com", kind="live"),
+        "clerkSecretKey": "sk_live_" + "a" * 40,
+    }
+    return deploy(config | (change or {}), stack="dev", encrypted=frozenset({"clerkSecretKey"}))
+
+
+def environment(container: Registered) -> dict[str, str]:
+    held = container.inputs["envs"]  # a secret arrives wrapped
+    return dict(line.split("=", 1) for line in (held["value"] if isinstance(held, dict) else held))
+
+
+def test_the_graph_holds_exactly_these_resources(dev: Graph) -> None:
+    assert set(dev.resources) - {STACK} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("key", list(EXPECTED))
+def test_type_parent_and_secrets(dev: Graph, key: str) -> None:
+    resource = dev.resources[key]
+    type_, parent, secrets, _ = EXPECTED[key]
+    assert (resource.type, resource.parent) == (type_, parent)
+    assert set(resource.secrets) - {"__provider"} == secrets
+
+
+@pytest.mark.parametrize("key", list(EXPECTED))
+def test_protection_follows_protect_data(dev: Graph, key: str) -> None:
+    assert not dev.resources[key].protect
+    if "local-clerk" not in key and key != "Container/clerk":
+        assert production().resources[key].protect is EXPECTED[key][3]
+
+
+def test_a_stack_with_a_real_clerk_has_nothing_local() -> None:
+    graph = production()
+    assert set(EXPECTED) - set(graph.resources) == {
+        "LocalClerk/local-clerk", "Volume/local-clerk-data", "RemoteImage/local-clerk-image", "Container/clerk",
+    }
+    assert graph.outputs["jwksUrl"] == "https://clerk.example.com/.well-known/jwks.json"
+    assert graph.resources["JwtTemplate/jwt-template"].inputs["api_url"] == "https://api.clerk.com"
+
+
+def test_generated_secrets_are_secret_outputs(dev: Graph) -> None:
+    for key, resource in dev.resources.items():
+        if key.startswith("GeneratedSecret/"):
+            assert "value" in resource.additional_secret_outputs
+
+
+def test_each_waits_for_what_it_needs(dev: Graph) -> None:
+    needs = {
+        "postgresql/postgres": {"Container/postgres"},
+        "Role/database-owner": {"Container/postgres"},
+        "Database/database": {"Role/database-owner"},
+        "Extension/database-pgcrypto": {"Database/database"},
+        "Container/clerk": {"Network/network", "Volume/local-clerk-data"},
+        "JwtTemplate/jwt-template": {"Container/clerk"},
+        "Container/hasura": {
+            "Container/postgres", "Container/clerk", "Database/database", "Database/metadata-database",
+            "Extension/database-pgcrypto", "Extension/metadata-database-pgcrypto",
+        },
+        "Migrations/migrations": {"Container/hasura"},
+        "Metadata/metadata": {"Migrations/migrations"},
+    }
+    for key, needed in needs.items():
+        assert needed <= dev.resources[key].depends_on, key
+
+
+def test_what_lives_in_another_goes_with_it(dev: Graph) -> None:
+    inside = {key: resource.deleted_with for key, resource in dev.resources.items() if resource.deleted_with}
+    assert inside == {
+        "Role/database-owner": "Volume/postgres-data",
+        "Database/database": "Volume/postgres-data",
+        "Database/metadata-database": "Volume/postgres-data",
+        "Extension/database-pgcrypto": "Volume/postgres-data",
+        "Extension/metadata-database-pgcrypto": "Volume/postgres-data",
+        "Migrations/migrations": "Container/hasura",
+        "Metadata/metadata": "Container/hasura",
+    }
+
+
+def test_every_container_is_hardened_and_checked_in_the_same_way(dev: Graph) -> None:
+    containers = [resource for key, resource in dev.resources.items() if key.startswith("Container/")]
+    assert len(containers) == 3
+    for container in containers:
+        assert container.inputs["name"] == f"clerk-hasura-dev-{container.name}"
+        assert container.inputs["securityOpts"] == ["no-new-privileges:true"]
+        assert container.inputs["restart"] == "unless-stopped"
+        assert container.inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}
+        assert container.inputs["wait"] is True
+        assert container.inputs["networkMode"] == "bridge"
+        assert container.inputs["healthcheck"]["startPeriod"] == "2m0s"
+        assert [port["ip"] for port in container.inputs["ports"]] == ["127.0.0.1"]
+        assert "healthcheck" in container.replace_on_changes
+
+
+def test_the_engine_trusts_the_clerk_of_its_stack(dev: Graph) -> None:
+    local = json.loads(environment(dev.resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"])
+    assert local == {
+        "jwk_url": "http://clerk-hasura-dev-clerk:9500/.well-known/jwks.json", "issuer": "http://127.0.0.1:9500",
+    }
+    real = json.loads(environment(production().resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"])
+    assert real == {
+        "jwk_url": "https://clerk.example.com/.well-known/jwks.json", "issuer": "https://clerk.example.com",
+    }
+
+
+def test_the_engine_is_closed_by_default(dev: Graph) -> None:
+    engine = environment(production({"hasuraCorsDomains": "[]"}).resources["Container/hasura"])
+    assert engine["HASURA_GRAPHQL_ENABLE_TELEMETRY"] == "false"
+    assert engine["HASURA_GRAPHQL_ENABLE_CONSOLE"] == "false"
+    assert engine["HASURA_GRAPHQL_DEV_MODE"] == "false"
+    assert engine["HASURA_GRAPHQL_INFER_FUNCTION_PERMISSIONS"] == "false"
+    assert engine["HASURA_GRAPHQL_ENABLED_APIS"] == "metadata,graphql"
+    assert engine["HASURA_GRAPHQL_DISABLE_CORS"] == "true"
+    assert "HASURA_GRAPHQL_CORS_DOMAIN" not in engine
+
+
+def test_the_template_is_what_hasura_needs(dev: Graph) -> None:
+    template = dev.resources["JwtTemplate/jwt-template"].inputs
+    assert template["name"] == "hasura"
+    assert template["claims"] == {
+        "https://hasura.io/jwt/claims": {
+            "x-hasura-default-role": "user",
+            "x-hasura-allowed-roles": ["user"],
+            "x-hasura-user-id": "{{user.id}}",
+        }
+    }
+
+
+def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
+    assert set(dev.outputs) == {
+        "graphqlUrl", "hasuraUrl", "jwksUrl", "issuer", "jwtTemplate", "publishableKey", "clerkApiUrl",
+        "adminSecret", "databaseUrl",
+    }
+    assert dev.secret_outputs == {"adminSecret", "databaseUrl"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "resource", "seen"),
+    [
+        ("hasuraPort", "18080", "Container/hasura", 18080),
+        ("postgresPort", "25432", "Container/postgres", 25432),
+        ("localClerkPort", "19500", "Container/clerk", 19500),
+        ("postgresMaxConnections", "321", "Container/postgres", "max_connections=321"),
+        ("postgresSharedBuffersMb", "256", "Container/postgres", "shared_buffers=256MB"),
+        ("postgresStopSeconds", "77", "Container/postgres", 77),
+        ("hasuraConnections", "33", "Container/hasura", "HASURA_GRAPHQL_PG_CONNECTIONS=33"),
+        ("startSeconds", "45", "Container/hasura", 45),
+        ("healthIntervalSeconds", "3", "Container/hasura", "3s"),
+        ("logFileMb", "7", "Container/hasura", "7m"),
+        ("hasuraImage", "hasura/graphql-engine:v2.48.9", "RemoteImage/hasura-image", "hasura/graphql-engine:v2.48.9"),
+        ("databaseName", "shop", "Database/database", "shop"),
+        ("databaseOwner", "owner", "Role/database-owner", "owner"),
+        ("jwtTemplateName", "api", "JwtTemplate/jwt-template", "api"),
+        ("jwtTemplateLifetime", "90", "JwtTemplate/jwt-template", 90),
+        ("jwtTemplateClockSkew", "9", "JwtTemplate/jwt-template", 9),
+        ("userRole", "member", "JwtTemplate/jwt-template", "member"),
+        ("lockTimeout", "8", "Migrations/migrations", 8000),
+    ],
+)
+def test_a_setting_reaches_its_resource(key: str, value: str, resource: str, seen: object) -> None:
+    inputs = deploy(stack_config("dev") | {key: value}, stack="dev").resources[resource].inputs
+    assert seen in list(_leaves(inputs)), inputs
+
+
+def _leaves(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [value]
