@@ -72,7 +72,7 @@ class MigrationsProvider(ResourceProvider):
             if problems:
                 raise SchemaError(problems)
         except SchemaError as error:
-            failures.append(CheckFailure("migrations", error.text()))
+            failures.append(_refusal(error))
         return CheckResult(news, failures)
 
     @clear_errors
@@ -128,7 +128,7 @@ class MetadataProvider(ResourceProvider):
         try:
             _metadata_of(news)
         except SchemaError as error:
-            failures.append(CheckFailure("metadata", error.text()))
+            failures.append(_refusal(error))
         return CheckResult(news, failures)
 
     @clear_errors
@@ -172,6 +172,11 @@ class MetadataProvider(ResourceProvider):
             finally:
                 for replica in replicas:
                     replica.close()
+
+
+def _refusal(error: SchemaError) -> CheckFailure:
+    # Without a property: Pulumi would print its whole value, thousands of checksums, before the reason.
+    return CheckFailure("", "\n" + error.text())
 
 
 def _plain(props: Props) -> Props:

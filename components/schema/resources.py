@@ -90,7 +90,7 @@ class Metadata(Resource, module="hasura", name="Metadata"):
                 "directory": schema.metadata_directory,
                 "metadata": schema.metadata.keyed(),
                 "after": {
-                    source: f"{len(found)} migrations, newest {found[-1].key}" if found else "no migrations"
+                    source: f"{len(found)} up to {found[-1].key}" if found else "none"
                     for source, found in schema.migrations.sources.items()
                 },
                 "consistency": CONSISTENT,
