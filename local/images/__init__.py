@@ -6,6 +6,15 @@ deploys which image serves a part, without changing anything.
 
 from local.images.decisions import Part
 from local.images.errors import ImageError
-from local.images.supply import ConfiguredImages, ImageRow, ResolvedImage, ensure, resolve
+from local.images.supply import ConfiguredImages, ImageRow, ResolvedImage, build, ensure, resolve
 
-__all__ = ["ConfiguredImages", "ImageError", "ImageRow", "Part", "ResolvedImage", "ensure", "resolve"]
+__all__ = [
+    "ConfiguredImages",
+    "ImageError",
+    "ImageRow",
+    "Part",
+    "ResolvedImage",
+    "build",
+    "ensure",
+    "resolve",
+]

@@ -122,6 +122,28 @@ def ensure(
     return rows
 
 
+def build(
+    part: Part,
+    *,
+    progress: Progress,
+    base: str = ConfiguredImages.base,
+    cache: Path | None = None,
+    python: str | None = None,
+) -> str:
+    """Build the stand-in of `part` where it is not built yet, whatever registries have; give its name.
+
+    Raises ImageError as `ensure` does.
+    """
+    run = _Run(
+        progress=progress,
+        cache=cache or cache_folder(),
+        python=python or _python_with_pip(),
+        base=base,
+        allow_stand_ins=True,
+    )
+    return run.built(_stand_in_recipe(part))
+
+
 def cache_folder() -> Path:
     """Give the project's cache folder of this user: CLERK_HASURA_CACHE, else the system's usual place."""
     if named := os.environ.get("CLERK_HASURA_CACHE"):
@@ -188,6 +210,12 @@ class _Run:
                 self._build(recipe)
                 source, known = "built here", replace(known, stand_in_present=True)
                 docker_cli.tag(recipe.tag, recipes.chosen_tag(part, configured))
+
+    def built(self, recipe: Recipe) -> str:
+        """Build a recipe's image where Docker has none, and give its name."""
+        if not docker_cli.is_present(recipe.tag):
+            self._build(recipe)
+        return recipe.tag
 
     def _supply_stand_ins(self) -> ImageRow:
         recipe = recipes.stand_ins_recipe()

@@ -127,7 +127,12 @@ def complete(kind: Kind, inputs: Properties) -> Properties:
 
 
 def differences(
-    kind: Kind, *, state: Properties, inputs: Properties, old_inputs: Properties, ignored: tuple[str, ...] = ()
+    kind: Kind,
+    *,
+    state: Properties,
+    inputs: Properties,
+    old_inputs: Properties,
+    ignored: tuple[str, ...] = (),
 ) -> list[Difference]:
     """Compare an object's state with what is wanted of it.
 

@@ -1,7 +1,8 @@
 """The resources' properties: types, defaults, and what a change of each means.
 
 Facts: the schemas of the Terraform provider beneath the vendor's plugin
-(https://registry.terraform.io/providers/cyrilgdn/postgresql/latest/docs) and the pulumi-postgresql SDK 3.18.2.
+(https://registry.terraform.io/providers/cyrilgdn/postgresql/latest/docs) and the
+pulumi-postgresql SDK 3.18.2.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ class Property:
 
     type: Type = "string"
     default: Value = None
-    """What holds when it is not given; None is the type's zero value. As in Terraform, absent and zero are one."""
+    """What holds when it is not given; None is the type's zero value (absent and zero are one, as in Terraform)."""
     computed: bool = False
     """When it is not given, the server's choice holds, and is not a difference."""
     replaces: bool = False

@@ -1,23 +1,25 @@
 """Pulumi's property values on the wire, and as Python values.
 
 On the wire a property bag is a protobuf Struct in which unknown values and secrets are marked by constants of
-the protocol: pulumi/pulumi, sdk/python/lib/pulumi/runtime/rpc.py, from where they are imported.
+the protocol (https://pulumi-developer-docs.readthedocs.io/latest/docs/references/property-values.html).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
-from pulumi.runtime.rpc import UNKNOWN, _secret_sig, _special_sig_key
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (a constant of the protocol)
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
 class Unknown(Enum):
     """The value of a property that is only known once something else is deployed."""
 
-    UNKNOWN = UNKNOWN
+    UNKNOWN = "unknown"
 
 
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"] | Unknown | None
@@ -33,7 +35,7 @@ class Bag:
 
 
 def decode(struct: Struct) -> Bag:
-    """Read a property bag; null properties and the keys of Pulumi's own bookkeeping (`__...`) are left out."""
+    """Read a property bag, without null properties and without Pulumi's own bookkeeping (`__...`)."""
     properties: Properties = {}
     secret = set()
     for name, raw in MessageToDict(struct).items():
@@ -53,40 +55,24 @@ def encode(bag: Bag) -> Struct:
     for name, value in bag.properties.items():
         raw = _encode(value)
         if name in bag.secret and value is not None:
-            raw = {_special_sig_key: _secret_sig, "value": raw}
+            raw = {_SIGNATURE: _SECRET, "value": raw}
         result[name] = raw
     struct = Struct()
     ParseDict(result, struct)
     return struct
 
 
-def configuration(bag: Bag) -> Properties:
-    """Turn provider configuration into plain values: the SDK sends all but strings as JSON in a string."""
-    return {name: _from_json(value) for name, value in bag.properties.items()}
-
-
-def _from_json(value: Value) -> Value:
-    if not isinstance(value, str) or value[:1] not in "{[tf-0123456789":
-        return value
-    try:
-        read: Value = json.loads(value)
-    except json.JSONDecodeError:
-        return value
-    # A string that only looks like a number may be a password; who needs a number says so.
-    return value if isinstance(read, int | float) and not isinstance(read, bool) else read
-
-
 def _decode(raw: object) -> tuple[Value, bool]:
     """Give the value, and whether a secret was inside."""
     if isinstance(raw, Mapping):
-        if raw.get(_special_sig_key) == _secret_sig:
+        if raw.get(_SIGNATURE) == _SECRET:
             return _decode(raw.get("value"))[0], True
         members = {str(name): _decode(member) for name, member in raw.items()}
         return {name: value for name, (value, _) in members.items()}, any(s for _, s in members.values())
     if isinstance(raw, list):
         items = [_decode(item) for item in raw]
         return [value for value, _ in items], any(is_secret for _, is_secret in items)
-    if raw == UNKNOWN:
+    if raw == _UNKNOWN:
         return Unknown.UNKNOWN, False
     if isinstance(raw, float) and raw.is_integer():
         return int(raw), False
@@ -97,7 +83,7 @@ def _decode(raw: object) -> tuple[Value, bool]:
 
 def _encode(value: Value) -> object:
     if isinstance(value, Unknown):
-        return UNKNOWN
+        return _UNKNOWN
     if isinstance(value, list):
         return [_encode(item) for item in value]
     if isinstance(value, dict):
