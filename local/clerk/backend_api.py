@@ -123,7 +123,7 @@ class BackendApi:
             ("GET", "/v1/sessions/{id}", self.get_session),
             ("POST", "/v1/sessions/{id}/revoke", self.revoke_session),
             ("POST", "/v1/sessions/{id}/tokens", self.create_token),
-            ("POST", "/v1/sessions/{id}/tokens/{template}", self.create_token),
+            ("POST", "/v1/sessions/{id}/tokens/{template:path}", self.create_token),
             ("POST", "/v1/sign_in_tokens", self.create_sign_in_token),
             ("POST", "/v1/sign_in_tokens/{id}/revoke", self.revoke_sign_in_token),
             ("POST", "/v1/testing_tokens", self.create_testing_token),

@@ -1,6 +1,7 @@
 """The front-end API: the calls that clerk-js makes from a browser, under /v1 and /__clerk/v1.
 
-A browser is known by the cookie `__client`. clerk-js sends form bodies, and methods other than GET and
+A browser is known by the cookie `__client`; a client that is none says `_is_native=1` and is known by the
+`Authorization` header that it was last given. clerk-js sends form bodies, and methods other than GET and
 POST as `POST ?_method=...`.
 """
 
@@ -45,6 +46,10 @@ def _origin(request: Request) -> str | None:
     return request.headers.get("origin")
 
 
+def _native(request: Request) -> bool:
+    return request.query_params.get("_is_native") == "1"
+
+
 @dataclass(frozen=True)
 class FrontendApi:
     """Handlers of the front-end API over one instance."""
@@ -67,7 +72,7 @@ class FrontendApi:
             ("POST", "/v1/client/sessions/{id}/end", self.end),
             ("POST", "/v1/client/sessions/{id}/remove", self.remove),
             ("POST", "/v1/client/sessions/{id}/tokens", self.create_token),
-            ("POST", "/v1/client/sessions/{id}/tokens/{template}", self.create_token),
+            ("POST", "/v1/client/sessions/{id}/tokens/{template:path}", self.create_token),
             ("GET", "/v1/me", self.me),
         ]
         return [Route(path, self._versioned(handler), methods=[method]) for method, path, handler in table]
@@ -85,7 +90,7 @@ class FrontendApi:
     # The client
 
     def _client(self, request: Request) -> Client | None:
-        cookie = request.cookies.get(COOKIE)
+        cookie = request.headers.get("authorization") if _native(request) else request.cookies.get(COOKIE)
         if not cookie:
             return None
         return next((item for item in self.instance.store.all(Client) if item.cookie == cookie), None)
@@ -110,7 +115,9 @@ class FrontendApi:
     def _answer(self, request: Request, response: JsonObject | None, client: Client | None) -> Response:
         shown = None if client is None else self._client_json(request, client)
         answer = JSONResponse({"response": response, "client": shown})
-        if client is not None:
+        if client is not None and _native(request):
+            answer.headers["Authorization"] = client.cookie
+        elif client is not None:
             answer.set_cookie(
                 COOKIE, client.cookie, max_age=7 * 24 * 3600, path="/", httponly=True, samesite="lax"
             )

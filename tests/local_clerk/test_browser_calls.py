@@ -112,3 +112,17 @@ def test_pages_of_this_machine_may_send_credentials(clerk: Running, path: str) -
 def test_pages_from_elsewhere_may_not(clerk: Running, origin: str) -> None:
     answer = httpx.get(f"{clerk.url}/v1/environment", headers={"Origin": origin})
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_client_that_is_no_browser(clerk: Running, backend: httpx.Client) -> None:
+    user = backend.post("/v1/users", json={"email_address": ["a@example.com"]}).json()["id"]
+    ticket = backend.post("/v1/sign_in_tokens", json={"user_id": user}).json()["token"]
+    native = {"_is_native": "1"}
+    answer = httpx.post(
+        f"{clerk.url}/v1/client/sign_ins", params=native, data={"strategy": "ticket", "ticket": ticket}
+    )
+    assert "set-cookie" not in answer.headers
+    path = f"{clerk.url}/v1/client/sessions/{answer.json()['response']['created_session_id']}/tokens"
+    known = {"Authorization": answer.headers["authorization"]}
+    assert httpx.post(path, params=native, headers=known).status_code == 200
+    assert httpx.post(path, params=native).status_code == 401
