@@ -50,6 +50,13 @@ class SessionVariable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListWithVariables:
+    """A list, some of whose values the session gives."""
+
+    items: tuple[Literal | SessionVariable, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class OtherColumn:
     """A column of the same row, or (`root`) of the row that the whole expression is about."""
 
@@ -57,7 +64,7 @@ class OtherColumn:
     root: bool
 
 
-Operand: TypeAlias = Literal | SessionVariable | OtherColumn
+Operand: TypeAlias = Literal | SessionVariable | ListWithVariables | OtherColumn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +113,14 @@ class Exists:
     where: Expression
 
 
-Expression: TypeAlias = Compare | And | Or | Not | Related | Exists
+@dataclass(frozen=True, kw_only=True)
+class Rooted:
+    """An expression of its own within another: its root is the row at hand."""
+
+    part: Expression
+
+
+Expression: TypeAlias = Compare | And | Or | Not | Related | Exists | Rooted
 
 TRUE = And()
 
@@ -154,6 +168,8 @@ class ExpressionReader:
 
     tables: Callable[[TableName], Fields | None]
     graphql: bool
+    rows_of: Callable[[TableName], Expression] = lambda _: TRUE
+    """Which rows of a related table may be looked at; in permissions, all of them."""
 
     def read(self, value: Json, table: Fields) -> Expression:
         """Read one expression about `table`. Raises ExpressionError."""
@@ -183,7 +199,11 @@ class ExpressionReader:
             target = self.tables(relationship.target)
             if target is None:
                 raise ExpressionError(f'table "{relationship.target[1]}" is not tracked')
-            return Related(relationship=relationship, where=self._read(value, target, root))
+            where = self._read(value, target, root)
+            allowed = self.rows_of(relationship.target)
+            if allowed != TRUE:
+                where = And(parts=(Rooted(part=allowed), where))
+            return Related(relationship=relationship, where=where)
         column = table.column_named(name, graphql=self.graphql)
         if column is None:
             raise ExpressionError(f'"{name}" does not exist')
@@ -227,6 +247,11 @@ class ExpressionReader:
         return Compare(column=column, operator=operator, operand=self._operand(value))
 
     def _operand(self, value: Json) -> Operand:
+        if not self.graphql and isinstance(value, list):
+            return ListWithVariables(items=tuple(map(self._single, value)))
+        return self._single(value)
+
+    def _single(self, value: Json) -> Literal | SessionVariable:
         if not self.graphql and isinstance(value, str) and is_session_variable(value):
             return SessionVariable(name=value.lower())
         return Literal(value=value)

@@ -166,7 +166,9 @@ def _build_source(
             problem = f'no such table/view exists in source: "{shown(key)}"'
         else:
             table = _bare_table(source_name, entry, database[key])
-            if table.graphql_name in taken:
+            if not _GRAPHQL_NAME.match(table.graphql_name):
+                problem = f'in table "{shown(key)}": "{table.graphql_name}" is not a valid GraphQL identifier'
+            elif table.graphql_name in taken:
                 problem = f"node {table.graphql_name} already exists in current graphql schema"
         if problem is not None:
             found.append(

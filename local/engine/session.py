@@ -24,6 +24,8 @@ class Session:
 
     role: str
     variables: dict[str, str]
+    backend: bool = False
+    """Whether backend-only permissions count: only with the admin secret, and only when asked for."""
 
     @property
     def is_admin(self) -> bool:
@@ -70,7 +72,8 @@ def authenticate(
 
 def _with_role(variables: dict[str, str]) -> Session:
     kept = {name: value for name, value in variables.items() if name not in _SECRET_HEADERS}
-    return Session(role=kept.get(_ROLE_HEADER, ADMIN), variables=kept)
+    backend = kept.get("x-hasura-use-backend-only-permissions", "").lower() == "true"
+    return Session(role=kept.get(_ROLE_HEADER, ADMIN), variables=kept, backend=backend)
 
 
 def _from_token(
