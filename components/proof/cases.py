@@ -1,0 +1,380 @@
+"""What is asked of the API in a proof, what must come back, and the verdict on what came. Pure: no I/O.
+
+Hasura's ``/v1/graphql`` answers HTTP 200 also when it refuses, so a verdict never rests on the status: it
+looks at ``data``, at ``errors[].extensions.code``, and for anything of the other user anywhere in the body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from components.clerk.claims import ALLOWED_ROLES, HASURA_NAMESPACE, USER_ID, Json
+
+from . import forgery
+
+ALL: Final = "query Own { users { id name } }"
+WHERE: Final = "query Where($id: String!) { users(where: {id: {_eq: $id}}) { id name } }"
+BY_PK: Final = "query ByKey($id: String!) { users_by_pk(id: $id) { id name } }"
+RENAME: Final = (
+    "mutation Rename($id: String!) "
+    '{ update_users(where: {id: {_eq: $id}}, _set: {name: "taken over"}) { affected_rows } }'
+)
+
+PERMISSION: Final = "select_permissions of the table users, in the metadata directory"
+JWT_SECRET: Final = "HASURA_GRAPHQL_JWT_SECRET of the engine"  # noqa: S105
+ROLES: Final = f"{ALLOWED_ROLES} in the JWT template's claims"
+
+_LOOK_AT_BY_MESSAGE: Final = (
+    ("JWTNotInIssuer", "the issuer in the JWT secret: it must be the frontend API of the publishable key"),
+    ("JWTNotInAudience", "the audience in the JWT secret, and the aud claim of the template"),
+    ("JWTExpired", "the clocks of this machine, the engine and Clerk; the template's lifetime"),
+    (
+        "JWSInvalidSignature",
+        "jwk_url in the JWT secret: the keys of another instance, or read before a rotation",
+    ),
+    ("NoUsableKeys", "jwk_url in the JWT secret: it gave the engine no key"),
+    ("namespace", "the namespace in the JWT template's claims"),
+    ("claims key", "the namespace in the JWT template's claims"),
+    ("x-hasura-", "the x-hasura-* claims of the JWT template"),
+    ("allowed roles", ROLES),
+    ("not found in type", "tracked tables and permissions, in the metadata directory"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A throwaway user, signed in: Clerk's user id, the name in their row, and their token."""
+
+    label: str
+    user_id: str
+    row_name: str
+    token: str = field(repr=False)
+
+    @property
+    def row(self) -> dict[str, Json]:
+        return {"id": self.user_id, "name": self.row_name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the API answered: its ``data`` (None if there is none) and ``errors``."""
+
+    data: Mapping[str, Json] | None
+    errors: Sequence[Mapping[str, Json]] = ()
+
+    @property
+    def codes(self) -> list[str]:
+        found = []
+        for error in self.errors:
+            extensions = error.get("extensions")
+            found.append(str(extensions.get("code")) if isinstance(extensions, Mapping) else "no code")
+        return found
+
+    @property
+    def text(self) -> str:
+        """The whole body, for the search for what must not be in it."""
+        return json.dumps({"data": self.data, "errors": list(self.errors)}, ensure_ascii=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """``data[root]`` is exactly this: a list of rows in any order, one row, or None."""
+
+    root: str
+    value: Sequence[Mapping[str, Json]] | Mapping[str, Json] | None
+
+    def __str__(self) -> str:
+        if not self.value:
+            return "nothing"
+        count = 1 if isinstance(self.value, Mapping) else len(self.value)
+        return "own row only" if count == 1 else f"{count} rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """No data, and errors with one of these codes only."""
+
+    codes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "refused: " + " or ".join(self.codes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untouched:
+    """Refused by the schema or a permission, or no row changed."""
+
+    root: str
+
+    def __str__(self) -> str:
+        return "no row changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One request and what must come of it. ``hidden`` are texts that may be nowhere in the answer."""
+
+    name: str
+    query: str
+    expected: Rows | Refused | Untouched
+    look_at: str
+    hidden: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    token: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A line of the proof: what was tried, what had to come, what came, and where to look if it is wrong."""
+
+    name: str
+    expected: str
+    seen: str
+    passed: bool
+    look_at: str = ""
+
+
+def cases(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> list[Case]:
+    """Everything that is asked for these two people. ``jwk`` is a public RSA key of the instance, if any."""
+    found: list[Case] = []
+    for me, other in ((first, second), (second, first)):
+        found += _own(me, other) + _others(me, other)
+    return found + _without_right(first, second, jwk)
+
+
+def _own(me: Person, other: Person) -> list[Case]:
+    hidden = (other.user_id, other.row_name)
+    return [
+        Case(
+            name=f"{me.label}: all users",
+            query=ALL,
+            token=me.token,
+            expected=Rows(root="users", value=[me.row]),
+            look_at=PERMISSION,
+            hidden=hidden,
+        ),
+        Case(
+            name=f"{me.label}: own row by key",
+            query=BY_PK,
+            variables={"id": me.user_id},
+            token=me.token,
+            expected=Rows(root="users_by_pk", value=me.row),
+            look_at=PERMISSION,
+            hidden=hidden,
+        ),
+    ]
+
+
+def _others(me: Person, other: Person) -> list[Case]:
+    hidden = (other.user_id, other.row_name)
+    return [
+        Case(
+            name=f"{me.label}: {other.label}'s row by where",
+            query=WHERE,
+            variables={"id": other.user_id},
+            token=me.token,
+            expected=Rows(root="users", value=[]),
+            look_at=PERMISSION,
+            hidden=hidden,
+        ),
+        Case(
+            name=f"{me.label}: {other.label}'s row by key",
+            query=BY_PK,
+            variables={"id": other.user_id},
+            token=me.token,
+            expected=Rows(root="users_by_pk", value=None),
+            look_at=PERMISSION,
+            hidden=hidden,
+        ),
+        Case(
+            name=f"{me.label}: {other.label}'s id in a header",
+            query=ALL,
+            token=me.token,
+            headers={"X-Hasura-User-Id": other.user_id},
+            expected=Rows(root="users", value=[me.row]),
+            look_at=JWT_SECRET,
+            hidden=hidden,
+        ),
+        Case(
+            name=f"{me.label}: rename {other.label}",
+            query=RENAME,
+            variables={"id": other.user_id},
+            token=me.token,
+            expected=Untouched(root="update_users"),
+            look_at="update_permissions of the table users, in the metadata directory",
+            hidden=hidden,
+        ),
+    ]
+
+
+def _without_right(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> list[Case]:
+    ids = (first.user_id, second.user_id)
+    forged = {
+        f"token of {first.label} altered to {second.label}": forgery.with_other_user(first.token, *ids),
+        "token signed by another key": forgery.signed_by_another(first.token, *ids),
+        "token without a signature": forgery.unsigned(first.token, *ids),
+    }
+    if jwk is not None:
+        forged["token signed with the public key"] = forgery.signed_with_public_key(first.token, *ids, jwk)
+    nobody = (*ids, first.row_name, second.row_name)
+    return [
+        *(
+            Case(
+                name=name,
+                query=ALL,
+                token=token,
+                expected=Refused(codes=("invalid-jwt",)),
+                look_at=JWT_SECRET,
+                hidden=nobody,
+            )
+            for name, token in forged.items()
+        ),
+        Case(
+            name="no token",
+            query=ALL,
+            expected=Refused(codes=("invalid-headers", "access-denied")),
+            look_at="HASURA_GRAPHQL_UNAUTHORIZED_ROLE (must be unset), the admin secret (must be set)",
+            hidden=nobody,
+        ),
+        Case(
+            name=f"{first.label}: x-hasura-role: admin",
+            query=ALL,
+            token=first.token,
+            headers={"X-Hasura-Role": "admin"},
+            expected=Refused(codes=("access-denied",)),
+            look_at=ROLES,
+            hidden=nobody,
+        ),
+    ]
+
+
+def judge(case: Case, answer: Answer) -> Verdict:
+    """Hold an answer against what its case expects."""
+    leaked = [text for text in case.hidden if text in answer.text]
+    if leaked:
+        return _verdict(case, f"the answer holds {_quoted(leaked)}", passed=False)
+    match case.expected:
+        case Rows(root=root, value=value):
+            if answer.errors or answer.data is None:
+                return _verdict(
+                    case, _described(answer), passed=False, look_at=_look_at(answer, case.look_at)
+                )
+            found = answer.data.get(root)
+            passed = root in answer.data and _same_rows(found, value)
+            return _verdict(case, str(case.expected) if passed else _described(answer), passed=passed)
+        case Refused(codes=codes):
+            passed = answer.data is None and bool(answer.errors) and set(answer.codes) <= set(codes)
+            return _verdict(case, _described(answer), passed=passed)
+        case Untouched(root=root):
+            if answer.errors and answer.data is None:
+                passed = set(answer.codes) <= {"validation-failed", "permission-error", "access-denied"}
+            else:
+                result = (answer.data or {}).get(root)
+                passed = isinstance(result, Mapping) and result.get("affected_rows") == 0
+            return _verdict(case, _described(answer), passed=passed)
+
+
+def judge_token(person: Person, *, issuer: str, key_ids: Sequence[str] | None) -> Verdict:
+    """Hold a token against what Hasura does not insist on.
+
+    The engine accepts a token without ``iss`` or ``exp`` even when an issuer is configured, so the proof
+    looks itself. ``key_ids`` are those of the JWKS that the engine reads; None passes that over.
+    """
+    expected = "issuer, expiry, own id, a known key, no admin"
+    name = f"{person.label}: token"
+    try:
+        header, claims = forgery.read(person.token)
+    except ValueError:
+        return Verdict(
+            name=name,
+            expected=expected,
+            seen="not a signed JWT",
+            passed=False,
+            look_at="clerkApiUrl and issuer",
+        )
+    namespace = claims.get(HASURA_NAMESPACE)
+    hasura = namespace if isinstance(namespace, Mapping) else {}
+    roles = hasura.get(ALLOWED_ROLES)
+    template = "the JWT template's claims"
+    checks = (
+        (claims.get("iss") == issuer, f"iss is {claims.get('iss')!r}", f"the issuer, configured as {issuer}"),
+        (isinstance(claims.get("exp"), int | float), "no exp", "the lifetime of the JWT template"),
+        (isinstance(namespace, Mapping), f"no claim {HASURA_NAMESPACE}", template),
+        (hasura.get(USER_ID) == person.user_id, f"{USER_ID} is {hasura.get(USER_ID)!r}", template),
+        (not (isinstance(roles, Sequence) and "admin" in roles), "the role admin is allowed", template),
+        (
+            key_ids is None or header.get("kid") in key_ids,
+            f"its key {header.get('kid')} is not in the JWKS",
+            "jwksUrl: it must belong to the instance of the secret key",
+        ),
+    )
+    wrong = [(seen, look_at) for holds, seen, look_at in checks if not holds]
+    if not wrong:
+        return Verdict(name=name, expected=expected, seen="as expected", passed=True)
+    return Verdict(
+        name=name,
+        expected=expected,
+        seen="; ".join(seen for seen, _ in wrong),
+        passed=False,
+        look_at="; ".join(dict.fromkeys(look_at for _, look_at in wrong)),
+    )
+
+
+def _verdict(case: Case, seen: str, *, passed: bool, look_at: str | None = None) -> Verdict:
+    return Verdict(
+        name=case.name,
+        expected=str(case.expected),
+        seen=seen,
+        passed=passed,
+        look_at="" if passed else look_at or case.look_at,
+    )
+
+
+def _look_at(answer: Answer, otherwise: str) -> str:
+    said = " ".join(str(error.get("message")) for error in answer.errors)
+    return next((where for part, where in _LOOK_AT_BY_MESSAGE if part in said), otherwise)
+
+
+def _same_rows(found: Json, value: Sequence[Mapping[str, Json]] | Mapping[str, Json] | None) -> bool:
+    if value is None or isinstance(value, Mapping):
+        return found == value
+    if isinstance(found, str) or not isinstance(found, Sequence):
+        return False
+    return sorted(map(_canonical, found)) == sorted(map(_canonical, value))
+
+
+def _canonical(value: Json) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _described(answer: Answer) -> str:
+    if answer.errors:
+        with_data = " beside data" if answer.data is not None else ""
+        messages = "; ".join(_short(str(error.get("message"))) for error in answer.errors)
+        return f"{', '.join(answer.codes)}{with_data}: {messages}"
+    if answer.data is None:
+        return "neither data nor errors"
+    counts = [f"{root}: {_count(value)}" for root, value in answer.data.items()]
+    return ", ".join(counts) or "empty data"
+
+
+def _count(value: Json) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return f"{value['affected_rows']} rows changed" if "affected_rows" in value else "a row"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"{len(value)} rows"
+    return "a value"
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return " and ".join(texts)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,287 @@
+"""Users that exist for one proof: marked, signed in, and removed whatever happens.
+
+A mark has three parts, and only a user with all three is ever removed: the address, the external id, and an
+entry of the private metadata, which also says which process made the user.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from components.clerk.answers import User
+from components.clerk.claims import Json
+from components.clerk.client import ClerkClient
+from components.clerk.errors import ClerkError
+from components.clerk.frontend import FrontendClient
+from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
+from components.hasura.json_types import Json as HasuraJson
+from components.hasura.json_types import JsonObject
+
+from .cases import Person
+
+MARK: Final = "clerk-hasura-proof"
+_METADATA_KEY: Final = "clerk_hasura_proof"
+
+STALE_AFTER: Final = 900.0
+"""Seconds after which another machine's throwaway users count as left over."""
+
+_INSERT: Final = (
+    "mutation Insert($rows: [users_insert_input!]!) { insert_users(objects: $rows) { affected_rows } }"
+)
+_DELETE: Final = (
+    "mutation Delete($ids: [String!]!) { delete_users(where: {id: {_in: $ids}}) { affected_rows } }"
+)
+_READ: Final = "query Read($ids: [String!]!) { users(where: {id: {_in: $ids}}) { id name } }"
+
+Notice = Callable[[str], None]
+
+
+class ProofError(Exception):
+    """The proof cannot be made. The text says what is wrong and what to do; it holds no secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of the proof: its random name, and the process that runs it."""
+
+    name: str
+    host: str
+    process: int
+
+    def mark(self, label: str) -> dict[str, Json]:
+        return {_METADATA_KEY: {"run": self.name, "host": self.host, "process": self.process, "label": label}}
+
+
+def new_run() -> Run:
+    return Run(name=secrets.token_hex(6), host=socket.gethostname(), process=os.getpid())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedIn:
+    """The people of a run, and the way in which their tokens were got."""
+
+    people: tuple[Person, Person]
+    way: str
+
+
+@contextmanager
+def people(
+    run: Run,
+    *,
+    clerk: ClerkClient,
+    frontend_api_url: str,
+    engine: HasuraClient,
+    admin_secret: str,
+    template: str,
+    sessions_allowed: bool,
+    notice: Notice,
+) -> Iterator[SignedIn]:
+    """Two users, signed in, with a row each; gone afterwards, also after an error or an interruption.
+
+    ``sessions_allowed`` lets the Backend API open the sessions where the frontend API cannot be used from
+    here. Raises ProofError, and ClerkError from Clerk.
+    """
+    made: list[str] = []
+    try:
+        users = [_create(clerk, run, label, made) for label in ("A", "B")]
+        names = {user.id: f"{MARK} {run.name} {label}" for user, label in zip(users, ("A", "B"), strict=True)}
+        _insert_rows(engine, admin_secret, names)
+        tokens, way = _tokens(clerk, frontend_api_url, users, template, sessions_allowed=sessions_allowed)
+        first, second = (
+            Person(label=label, user_id=user.id, row_name=names[user.id], token=token)
+            for label, user, token in zip(("A", "B"), users, tokens, strict=True)
+        )
+        yield SignedIn(people=(first, second), way=way)
+    finally:
+        with _uninterrupted():
+            _remove(run, made, clerk=clerk, engine=engine, admin_secret=admin_secret, notice=notice)
+
+
+def remove_leftovers(clerk: ClerkClient, engine: HasuraClient, admin_secret: str) -> int:
+    """Remove the users and rows of runs that were killed; how many users there were."""
+    stale = [user for user in clerk.users(query=MARK) if is_left_over(user, now=time.time(), alive=_is_alive)]
+    _delete_rows(engine, admin_secret, [user.id for user in stale])
+    for user in stale:
+        _delete_user(clerk, user.id)
+    return len(stale)
+
+
+def is_left_over(user: User, *, now: float, alive: Callable[[int], bool]) -> bool:
+    """Whether a user is a throwaway one whose run is over.
+
+    A run of this machine is over when its process is gone; one of another machine after STALE_AFTER seconds.
+    """
+    mark = _mark_of(user)
+    if mark is None:
+        return False
+    if now - user.created_at > STALE_AFTER:
+        return True
+    process = mark.get("process")
+    return (
+        mark.get("host") == socket.gethostname()
+        and isinstance(process, int)
+        and process != os.getpid()
+        and not alive(process)
+    )
+
+
+def read_rows(engine: HasuraClient, admin_secret: str, ids: Sequence[str]) -> list[Mapping[str, Json]]:
+    """The rows of these users, as the administrator sees them."""
+    data = _as_admin(engine, admin_secret, _READ, {"ids": list(ids)}, "read the rows of the throwaway users")
+    rows = data.get("users")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _mark_of(user: User) -> Mapping[str, Json] | None:
+    metadata = user.private_metadata.get(_METADATA_KEY)
+    by_address = any(a.startswith(f"{MARK}-") and "+clerk_test@" in a for a in user.email_addresses)
+    if by_address and (user.external_id or "").startswith(f"{MARK}-") and isinstance(metadata, Mapping):
+        return metadata
+    return None
+
+
+def _create(clerk: ClerkClient, run: Run, label: str, made: list[str]) -> User:
+    name = f"{MARK}-{run.name}-{label.lower()}"
+    user = clerk.create_user(
+        # Clerk sends nothing to addresses with this suffix.
+        email_address=f"{name}+clerk_test@example.com",
+        external_id=name,
+        private_metadata=run.mark(label),
+    )
+    made.append(user.id)
+    return user
+
+
+def _tokens(
+    clerk: ClerkClient, frontend_api_url: str, users: Sequence[User], template: str, *, sessions_allowed: bool
+) -> tuple[list[str], str]:
+    try:
+        with _missing_template_told(template):
+            tokens = []
+            for user in users:
+                with FrontendClient(frontend_api_url) as browser:
+                    session_id = browser.sign_in_by_ticket(clerk.create_sign_in_token(user.id))
+                    tokens.append(browser.token(session_id, template))
+        return tokens, "frontend API, by getToken's own call"
+    except ClerkError as error:
+        if not sessions_allowed:
+            raise
+        reason = error.code
+    with _missing_template_told(template):
+        tokens = [clerk.session_token(clerk.create_session(user.id).id, template) for user in users]
+    return tokens, f"Backend API (the frontend API gave no sign-in from here: {reason})"
+
+
+@contextmanager
+def _missing_template_told(template: str) -> Iterator[None]:
+    try:
+        yield
+    except ClerkError as error:
+        if error.status == 404 and "/tokens/" in error.request:
+            raise ProofError(
+                f"Clerk has no JWT template named {template!r}, by which front ends ask for tokens. "
+                "Run `pulumi refresh`, then `pulumi up`."
+            ) from None
+        raise
+
+
+def _insert_rows(engine: HasuraClient, admin_secret: str, names: Mapping[str, str]) -> None:
+    rows: list[HasuraJson] = [{"id": user_id, "name": name} for user_id, name in names.items()]
+    _as_admin(engine, admin_secret, _INSERT, {"rows": rows}, "insert a row for each throwaway user")
+
+
+def _delete_rows(engine: HasuraClient, admin_secret: str, ids: Sequence[str]) -> None:
+    if ids:
+        _as_admin(engine, admin_secret, _DELETE, {"ids": list(ids)}, "delete the rows of throwaway users")
+
+
+def _as_admin(
+    engine: HasuraClient, admin_secret: str, query: str, variables: JsonObject, purpose: str
+) -> Mapping[str, Json]:
+    try:
+        answer = engine.graphql(query, variables, headers={"X-Hasura-Admin-Secret": admin_secret})
+    except (HasuraError, EngineUnreachable, AnswerLost) as error:
+        raise ProofError(
+            f"To {purpose} failed: {error}. Run `pulumi up`, or look at the engine's log."
+        ) from None
+    if answer.errors or answer.data is None:
+        said = "; ".join(str(error.get("message")) for error in answer.errors) or "no data"
+        raise ProofError(
+            f"To {purpose} failed: {said} ({', '.join(answer.error_codes)}). "
+            "Check that migrations and metadata are applied: run `pulumi refresh`, then `pulumi up`."
+        )
+    return answer.data
+
+
+def _remove(
+    run: Run,
+    made: Sequence[str],
+    *,
+    clerk: ClerkClient,
+    engine: HasuraClient,
+    admin_secret: str,
+    notice: Notice,
+) -> None:
+    """Remove all of a run. What fails is told and left to the next run, never raised over another error."""
+    ids = list(made)
+    try:
+        # A user whose creation was carried out, but whose answer never came, is found by the mark only.
+        ids += [
+            user.id
+            for user in clerk.users(query=f"{MARK}-{run.name}")
+            if user.id not in made and (_mark_of(user) or {}).get("run") == run.name
+        ]
+    except ClerkError as error:
+        notice(f"Cannot look for throwaway users: {error}")
+    try:
+        _delete_rows(engine, admin_secret, ids)
+    except ProofError as error:
+        notice(f"Rows of throwaway users are left; the next proof removes them. {error}")
+        # The users stay: they are the trace by which the next run finds the rows.
+        return
+    for user_id in ids:
+        try:
+            _delete_user(clerk, user_id)
+        except ClerkError as error:
+            notice(f"The throwaway user {user_id} is left; the next proof removes it. {error}")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let the removal finish: a second Ctrl-C would leave users behind. Only the main thread gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _delete_user(clerk: ClerkClient, user_id: str) -> None:
+    try:
+        clerk.delete_user(user_id)
+    except ClerkError as error:
+        if error.status != 404:
+            raise
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
