@@ -18,18 +18,17 @@ if settings.containers.stand_ins:
     from local.images.stack import image
 else:
     image = configured_image
+postgres_image, hasura_image = image(settings.postgres.image, "postgres"), image(settings.hasura.image, "hasura")
+clerk_image = image("", "stand-ins") if clerk.local else None
 
 network = docker.Network("network", name=settings.docker_name(), driver="bridge")
-database = PostgresContainer(
-    "postgres", settings=settings, network=network, image=image(settings.postgres.image, "postgres")
-)
+database = PostgresContainer("postgres", settings=settings, network=network, image=postgres_image)
 
 sign_in: list[pulumi.Resource] = []
-if clerk.local:
+if clerk_image:
     from local.clerk.container import LocalClerk
 
-    stand_ins = image("", "stand-ins")
-    sign_in = [LocalClerk("local-clerk", settings=settings, network=network, image=stand_ins).container]
+    sign_in = [LocalClerk("local-clerk", settings=settings, network=network, image=clerk_image).container]
 jwt_template = JwtTemplate(
     "jwt-template",
     name=template.name,
@@ -45,7 +44,7 @@ engine = HasuraContainer(
     "hasura",
     settings=settings,
     network=network,
-    image=image(settings.hasura.image, "hasura"),
+    image=hasura_image,
     database=database,
     after=sign_in,
 )

@@ -27,14 +27,21 @@ def labels(settings: Settings, part: str) -> list[docker.ContainerLabelArgs]:
     ]
 
 
-def configured_image(configured: str, _part: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """The image that serves a part of the stack.
+
+    :param name: full name with tag or digest.
+    :param command: what to run in it, or None for what the image runs by itself.
+    """
+
+    name: str
+    command: tuple[str, ...] | None = None
+
+
+def configured_image(configured: str, _part: str) -> Image:
     """The image that serves a part of a stack without stand-ins: the configured one."""
-    return configured
-
-
-def image(name: str, image_name: str, opts: pulumi.ResourceOptions) -> docker.RemoteImage:
-    """An image by its full name: the local one where there is one, else pulled. It outlives the stack."""
-    return docker.RemoteImage(name, name=image_name, keep_locally=True, opts=opts)
+    return Image(name=configured)
 
 
 def http_health_test(url: str) -> list[str]:
@@ -57,31 +64,34 @@ def run(
     part: str,
     *,
     settings: Settings,
-    image: docker.RemoteImage,
+    image: Image,
     network: docker.Network,
     environment: Mapping[str, pulumi.Input[str]],
     health_test: Sequence[str],
     port: PublishedPort | None = None,
-    command: Sequence[str] | None = None,
+    arguments: Sequence[str] = (),
     volumes: Mapping[str, pulumi.Input[str]] | None = None,
     stop_seconds: int | None = None,
     shm_mb: int | None = None,
     opts: pulumi.ResourceOptions,
 ) -> docker.Container:
-    """Runs a container and waits until its health check passes.
+    """Runs a container from an image and waits until its health check passes.
 
     :param part: the container's part in the stack (``postgres``, ``clerk``, ``hasura``), also its network alias.
+    :param arguments: appended to the command of the image.
     :param environment: variable name to value. One secret value makes Pulumi encrypt the whole list.
     :param health_test: health check in Docker's form, ``["CMD-SHELL", "..."]``.
     :param volumes: path in the container to volume name.
     :param stop_seconds: time for a clean end before the kill; Docker's default of 10 s if left out.
     """
     shared = settings.containers
+    # The local image where there is one, else pulled; it outlives the stack.
+    present = docker.RemoteImage(f"{part}-image", name=image.name, keep_locally=True, opts=opts)
     return docker.Container(
         part,
         name=settings.docker_name(part),
-        image=image.image_id,
-        command=command,
+        image=present.image_id,
+        command=[*(image.command or ()), *arguments] or None,
         envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(environment.items())],
         # Left to the provider, the mode is read back as another value and shows as a change in every preview.
         network_mode="bridge",

@@ -464,6 +464,14 @@ def _relation_problems(parsed: _StackConfig) -> list[Problem]:
                 write=_set("hasuraConnections", str(max(1, parsed.postgres_max_connections // 2))),
             )
         )
+    if parsed.local_clerk and not parsed.stand_ins:
+        problems.append(
+            Problem(
+                key="localClerk",
+                what="is true, yet standIns is false, and the local Clerk is a stand-in",
+                write="pulumi config set localClerk false    # or, for development: pulumi config set standIns true",
+            )
+        )
     if parsed.user_role == "admin":
         problems.append(
             Problem(

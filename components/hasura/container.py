@@ -22,7 +22,7 @@ class HasuraContainer(pulumi.ComponentResource):
 
     :param settings: the stack's settings.
     :param network: the stack's network.
-    :param image: name of the image to run.
+    :param image: the image to run.
     :param database: the stack's Postgres.
     :param after: what must be there before the engine starts. The engine ends at once when it cannot read the
         JWKS, so whatever serves that belongs here.
@@ -38,7 +38,7 @@ class HasuraContainer(pulumi.ComponentResource):
         *,
         settings: Settings,
         network: docker.Network,
-        image: str,
+        image: container.Image,
         database: PostgresContainer,
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
@@ -51,7 +51,7 @@ class HasuraContainer(pulumi.ComponentResource):
         self.container = container.run(
             "hasura",
             settings=settings,
-            image=container.image("hasura-image", image, child),
+            image=image,
             network=network,
             environment=environment(
                 settings.hasura,

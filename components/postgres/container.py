@@ -21,7 +21,7 @@ class PostgresContainer(pulumi.ComponentResource):
 
     :param settings: the stack's settings.
     :param network: the stack's network.
-    :param image: name of the image to run.
+    :param image: the image to run.
 
     ``engine_url(database)`` is the URL by which a container of the network reaches a database as its owner;
     ``published_url`` reaches the data database from the machine. Both are Pulumi secrets.
@@ -35,7 +35,7 @@ class PostgresContainer(pulumi.ComponentResource):
         *,
         settings: Settings,
         network: docker.Network,
-        image: str,
+        image: container.Image,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("clerk-hasura:postgres:PostgresContainer", name, None, opts)
@@ -57,7 +57,7 @@ class PostgresContainer(pulumi.ComponentResource):
         self.container = container.run(
             "postgres",
             settings=settings,
-            image=container.image("postgres-image", image, child),
+            image=image,
             network=network,
             environment={
                 "POSTGRES_USER": SUPERUSER,
@@ -65,7 +65,7 @@ class PostgresContainer(pulumi.ComponentResource):
                 "POSTGRES_INITDB_ARGS": "--data-checksums",
                 "PGDATA": "/var/lib/postgresql/data",
             },
-            command=[
+            arguments=[
                 "postgres",
                 "-c",
                 f"max_connections={postgres.max_connections}",

@@ -20,7 +20,7 @@ class LocalClerk(pulumi.ComponentResource):
 
     :param settings: the stack's settings, with ``clerk.local``.
     :param network: the stack's network.
-    :param image: name of the stand-ins' image.
+    :param image: the stand-ins' image.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class LocalClerk(pulumi.ComponentResource):
         *,
         settings: Settings,
         network: docker.Network,
-        image: str,
+        image: container.Image,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("clerk-hasura:local:LocalClerk", name, None, opts)
@@ -47,7 +47,7 @@ class LocalClerk(pulumi.ComponentResource):
         self.container = container.run(
             "clerk",
             settings=settings,
-            image=container.image("local-clerk-image", image, child),
+            image=image,
             network=network,
             environment={
                 "LOCAL_CLERK_PORT": str(LOCAL_CLERK_CONTAINER_PORT),
@@ -55,7 +55,6 @@ class LocalClerk(pulumi.ComponentResource):
                 "LOCAL_CLERK_SECRET_KEY": keys.LOCAL_SECRET_KEY,
                 "LOCAL_CLERK_DATA": "/data",
             },
-            command=["python", "-m", "local.clerk"],
             health_test=container.http_health_test(f"http://127.0.0.1:{LOCAL_CLERK_CONTAINER_PORT}/healthz"),
             port=container.PublishedPort(
                 internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port

@@ -91,6 +91,8 @@ CASES = {
     "one port twice": ({"hasuraPort": "15432"}, ["postgresPort: is 15432, which hasuraPort uses as well"]),
     "one database twice": ({"metadataDatabaseName": "app"}, ["metadataDatabaseName: is the data database"]),
     "too many connections": ({"hasuraConnections": "100"}, ["hasuraConnections: is 100, not below"]),
+    "local Clerk without stand-ins": ({"standIns": "false"}, ["localClerk: is true, yet standIns is false"]),
+    "no stand-ins with a real application": (REAL | {"standIns": "false"}, []),
     "admin as the role of users": ({"userRole": "admin"}, ["userRole: is admin"]),
     "no keys": (
         {"localClerk": "false"},
