@@ -20,8 +20,8 @@ from .errors import TIMEOUT, refusal, transport_error
 class FrontendClient:
     """One browser's worth of state at the frontend API of an instance.
 
-    ``frontend_api_url`` is what ``keys.frontend_api_url`` gives. Raises ClerkError from every call, never with
-    a ticket or a token in its text.
+    ``frontend_api_url`` is what ``keys.frontend_api_url`` gives. Raises ClerkError from every call, with no
+    ticket and no token in its text.
     """
 
     def __init__(self, frontend_api_url: str, *, transport: httpx.BaseTransport | None = None) -> None:

@@ -1,0 +1,116 @@
+"""The rules on claims. One file a case in `claims/`: claims with their findings, and a twin that has none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.clerk import claims as rules
+from components.clerk.claims import HASURA_NAMESPACE, Finding
+
+CASES = sorted((Path(__file__).parent / "claims").glob("*.json"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_a_broken_rule_is_found_at_its_claim(path: Path) -> None:
+    case = load(path)
+    found = rules.findings(case["claims"])
+    assert [(list(f.path), f.severity) for f in found] == [
+        (e["path"], e["severity"]) for e in case["findings"]
+    ]
+    for finding, expected in zip(found, case["findings"], strict=True):
+        assert expected["says"] in str(finding)
+        assert finding.remedy
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_the_twin_breaks_none(path: Path) -> None:
+    assert rules.findings(load(path)["twin"]) == []
+
+
+def test_every_rule_has_a_case() -> None:
+    assert len(CASES) >= 30
+
+
+def test_the_default_claims_are_the_ones_that_hasura_needs() -> None:
+    claims = rules.template_claims("user", ["user"], {})
+    assert claims == {
+        HASURA_NAMESPACE: {
+            "x-hasura-default-role": "user",
+            "x-hasura-allowed-roles": ["user"],
+            "x-hasura-user-id": "{{user.id}}",
+        }
+    }
+    assert rules.review("user", ["user"], {}) == []
+
+
+def test_additional_claims_are_merged_into_the_namespace_and_beside_it() -> None:
+    additional = {
+        "aud": "api",
+        HASURA_NAMESPACE: {"x-hasura-org": "{{org.id || 'none'}}"},
+        "nested": {"a": [1]},
+    }
+    claims = rules.template_claims("user", ["user"], additional)
+    assert claims["aud"] == "api"
+    assert claims["nested"] == {"a": [1]}
+    assert claims[HASURA_NAMESPACE] == {
+        "x-hasura-default-role": "user",
+        "x-hasura-allowed-roles": ["user"],
+        "x-hasura-user-id": "{{user.id}}",
+        "x-hasura-org": "{{org.id || 'none'}}",
+    }
+    assert rules.review("user", ["user"], additional) == []
+
+
+@pytest.mark.parametrize("name", ["x-hasura-user-id", "X-Hasura-User-Id", "x-hasura-default-role"])
+def test_a_claim_of_ours_in_the_additional_ones_is_a_clash_and_does_not_win(name: str) -> None:
+    additional = {HASURA_NAMESPACE: {name: "mine"}}
+    found = rules.review("user", ["user"], additional)
+    assert [f.path for f in found] == [(HASURA_NAMESPACE, name)]
+    assert rules.template_claims("user", ["user"], additional) == rules.template_claims("user", ["user"], {})
+
+
+def test_a_namespace_that_is_no_object_is_a_clash() -> None:
+    found = rules.review("user", ["user"], {HASURA_NAMESPACE: "x"})
+    assert [f.path for f in found] == [(HASURA_NAMESPACE,)]
+    assert "a string" in found[0].problem
+
+
+def test_all_findings_come_at_once() -> None:
+    claims = {
+        "iss": "x",
+        "sid": "y",
+        HASURA_NAMESPACE: {"x-hasura-allowed-roles": ["admin"], "x-hasura-a": 1},
+    }
+    assert len(rules.findings(claims)) == 5
+
+
+def test_a_finding_is_one_sentence_of_path_problem_and_remedy() -> None:
+    finding = Finding(
+        path=(HASURA_NAMESPACE, "x-hasura-a", 0), problem="it is a number", remedy="Write a string"
+    )
+    assert str(finding) == (
+        'claim "https://hasura.io/jwt/claims" > x-hasura-a > 0: it is a number. Write a string.'
+    )
+
+
+def test_another_namespace_is_held_to_the_same_rules() -> None:
+    claims = rules.template_claims("user", ["user"], {}, namespace="hasura")
+    assert rules.findings(claims, namespace="hasura") == []
+    assert [f.path for f in rules.findings(claims)] == [(HASURA_NAMESPACE,)]
+
+
+def test_the_size_estimate_grows_with_what_is_inserted() -> None:
+    small = rules.estimated_token_size(rules.template_claims("user", ["user"], {}))
+    large = rules.estimated_token_size(
+        rules.template_claims("user", ["user"], {"m": "{{user.public_metadata}}"})
+    )
+    assert 600 < small < 1500
+    assert large - small > 8192
