@@ -339,7 +339,7 @@ def _code_in_text_claim(
         )
     if template.is_lone:
         for operand in code.operands:
-            if operand.native_kind in ("number", "boolean"):
+            if operand.kind == "reference" and operand.native_kind in ("number", "boolean"):
                 yield Finding(
                     path=path,
                     problem=f"{{{{{operand.text}}}}} is a {operand.native_kind}; Hasura takes strings only",
