@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
-import httpx
 import jwt
 
 from local.engine.json_text import decode, expected
@@ -138,34 +140,37 @@ class KeySet:
     def _read(self) -> _Answer:
         url = self._url
         log("jwk-refresh-log", "info", {"error": None, "message": f"Refreshing JWK from endpoint: {url}"})
+        request = Request(url, headers={"Accept": "application/json"})  # noqa: S310 - the operator's own URL
         try:
-            response = httpx.get(url, timeout=_TIMEOUT, follow_redirects=True)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            with urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310 - the operator's own URL
+                body, headers = response.read(), {name.lower(): value for name, value in response.headers.items()}
+        except HTTPError as error:
+            text = error.read().decode(errors="replace")[:500]
+            _critical({"response": text, "status_code": error.code, "url": url})
+            raise JwksError(f"Non-2xx response on fetching JWK from: {url}") from error
+        except (URLError, OSError, HTTPException, ValueError) as error:
             _critical({"http_exception": {**_exception(url, error), "type": "http_exception"}})
             raise JwksError(f"Error fetching JWK: {_reason(error)}") from error
-        if not response.is_success:
-            _critical({"response": response.text[:500], "status_code": response.status_code, "url": url})
-            raise JwksError(f"Non-2xx response on fetching JWK from: {url}")
         try:
-            keys = usable_keys(decode(response.content))
+            keys = usable_keys(decode(body))
         except ValueError as error:
             message = f"Error parsing JWK from url: {url}"
             _critical({"error": str(error), "message": message})
             raise JwksError(message) from error
-        return _Answer(keys=keys, expires_at=expiry(response.headers, time.time()))
+        return _Answer(keys=keys, expires_at=expiry(headers, time.time()))
 
 
 def _reason(error: Exception) -> str:
-    kind = "ConnectionFailure" if isinstance(error, httpx.ConnectError) else type(error).__name__
-    return f"{kind} {error}"
+    cause = error.reason if isinstance(error, URLError) else error
+    return f"{'ConnectionFailure' if isinstance(cause, OSError) else type(cause).__name__} {cause}"
 
 
 def _exception(url: str, error: Exception) -> dict[str, Json]:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    message = "Connection failure" if isinstance(error, httpx.ConnectError) else str(error)
+    cause = error.reason if isinstance(error, URLError) else error
     return {
-        "message": message,
+        "message": "Connection failure" if isinstance(cause, OSError) else str(cause),
         "request": {
             "host": parts.hostname or "",
             "method": "GET",

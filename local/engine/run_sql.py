@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
-import sqlglot
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -21,6 +20,13 @@ from local.engine.json_types import Json, JsonObject
 
 _DDL = re.compile(
     r"\balter\b|\bdrop\b|\breplace\b|\bcreate function\b|\bcomment on\b", re.IGNORECASE | re.MULTILINE
+)
+
+# What a semicolon may hide in: strings, quoted names, dollar quotes, comments.
+_TOKEN = re.compile(
+    r"""[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|"""
+    r"""(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)|--[^\n]*|/\*.*?\*/|\w+|.""",
+    re.DOTALL,
 )
 
 _STATUS_NAMES = {
@@ -110,15 +116,17 @@ def execute(
 
 
 def _statements(sql: str) -> list[str]:
-    """Split at top-level semicolons; strings, comments and dollar quotes are left whole."""
-    tokens = sqlglot.tokenize(sql, read="postgres")
-    ends = [token.start for token in tokens if token.token_type == sqlglot.TokenType.SEMICOLON]
-    parts: list[str] = []
-    start = 0
-    for end in [*ends, len(sql)]:
-        if any(start <= token.start < end for token in tokens):
-            parts.append(sql[start:end])
-        start = end + 1
+    """Split at top-level semicolons; parts without any SQL are left out."""
+    parts, start, filled = [], 0, False
+    for token in _TOKEN.finditer(sql):
+        if token.group() == ";":
+            if filled:
+                parts.append(sql[start : token.start()])
+            start, filled = token.end(), False
+        elif not token.group().isspace() and not token.group().startswith(("--", "/*")):
+            filled = True
+    if filled:
+        parts.append(sql[start:])
     return parts or [sql]
 
 
