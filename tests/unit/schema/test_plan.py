@@ -1,0 +1,98 @@
+"""Plans as data: `plans/*.yaml` hold a directory, a ledger and a catalog state, and the plan or errors that they give.
+
+Each has a twin: the state in which the same directory (and policy) leaves nothing to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.schema.ledger import LedgerRow
+from components.schema.migrations import MigrationSet, read_migrations
+from components.schema.plan import Policy, SourcePlan, SourceState, make_plan
+
+CASES = sorted((Path(__file__).parent / "plans").glob("*.yaml"))
+
+
+def _directory(root: Path, files: dict[str, str]) -> MigrationSet:
+    for name, text in files.items():
+        path = root / name
+        if name.endswith("/"):
+            path.mkdir(parents=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return read_migrations(root, shown_as="migrations")
+
+
+def _row(given: str | dict[str, object], local: MigrationSet, source: str) -> LedgerRow:
+    fields = {"key": given} if isinstance(given, str) else dict(given)
+    key = str(fields.pop("key"))
+    version, name = key.split("_", 1)
+    checksums = {m.key: m.up.checksum for m in local.of(source)}
+    defaults = {
+        "checksum": checksums.get(key, "gone"), "recorded_at": "2026-01-02T03:04:05Z", "stack": "dev",
+        "in_catalog": True,
+    }
+    return LedgerRow(version=int(version), name=name, **{**defaults, **fields})
+
+
+def _states(case: dict, local: MigrationSet) -> dict[str, SourceState]:
+    ledger, catalog = case.get("ledger") or {}, case.get("catalog") or {}
+    return {
+        source: SourceState(
+            ledger=tuple(_row(row, local, source) for row in ledger[source]) if source in ledger else None,
+            catalog=catalog.get(source),
+            invalid_indexes=tuple((case.get("invalid_indexes") or {}).get(source, ())),
+        )
+        for source in {*local.sources, *ledger, *catalog}
+    }
+
+
+def _in_words(plan: SourcePlan) -> dict[str, object]:
+    words: dict[str, object] = {
+        "adopt": [m.key for m in plan.adopt],
+        "baseline": [m.key for m in plan.baseline],
+        "downs": [row.key for row in plan.downs],
+        "ups": [m.key for m in plan.ups],
+        "write_catalog": plan.write_catalog,
+    }
+    return {key: value for key, value in words.items() if value}
+
+
+def _policy(case: dict) -> Policy:
+    return Policy(**(case.get("policy") or {}))
+
+
+@pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
+def test_case(path: Path, tmp_path: Path) -> None:
+    case = yaml.safe_load(path.read_text())
+    assert ("plan" in case) != ("errors" in case)
+    local = _directory(tmp_path, case["directory"])
+    plan, problems = make_plan(local, _states(case, local), _policy(case))
+    if "plan" in case:
+        assert [str(problem) for problem in problems] == []
+        assert {p.source: _in_words(p) for p in plan.sources} == case["plan"]
+    else:
+        assert plan.empty
+        told = "\n".join(str(problem) for problem in problems)
+        for text in case["errors"]:
+            assert text in told
+        heads = [text for text in case["errors"] if text.startswith("migrations/")]
+        assert len(problems) == len(heads), told
+
+
+@pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
+def test_twin_has_nothing_to_do(path: Path, tmp_path: Path) -> None:
+    case = yaml.safe_load(path.read_text())
+    local = _directory(tmp_path, case["directory"])
+    plan, problems = make_plan(local, _states(case["twin"], local), _policy(case))
+    assert [str(problem) for problem in problems] == []
+    assert plan.empty, plan
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 25
