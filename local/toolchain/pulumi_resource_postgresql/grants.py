@@ -163,7 +163,8 @@ def read(server: Server, known: Properties) -> Properties | None:
                 """
                 select coalesce(array_agg(a.privilege_type) filter (
                          where a.grantee = case when %(role)s = 'public' then 0
-                                           else (select oid from pg_roles where rolname = %(role)s) end), '{}')
+                                           else (select oid from pg_roles where rolname = %(role)s) end
+                       ), '{}')
                 from ("""
             )
             + sql.SQL(_CATALOGS[str(known["objectType"])])

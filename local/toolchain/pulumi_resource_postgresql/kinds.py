@@ -22,7 +22,7 @@ class Property:
 
     type: Type = "string"
     default: Value = None
-    """What holds when it is not given; None is the type's zero value (absent and zero are one, as in Terraform)."""
+    """What holds when it is not given; None is the type's zero value (as in Terraform, absent is zero)."""
     computed: bool = False
     """When it is not given, the server's choice holds, and is not a difference."""
     replaces: bool = False

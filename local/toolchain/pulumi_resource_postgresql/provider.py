@@ -48,8 +48,8 @@ VERSION = "3.18.2"
 WARNING = (
     "STAND-IN PLUGIN: PostgreSQL's roles, databases, schemas, extensions and grants are managed by this "
     "project's own plugin, because the vendor's pulumi-postgresql plugin could not be had. It knows only "
-    "these resources. With `pulumi plugin install resource postgresql 3.18.2` the vendor's takes over, on the "
-    "same state."
+    "these resources. With `pulumi plugin install resource postgresql 3.18.2` the vendor's takes over, on "
+    "the same state."
 )
 
 Warn = Callable[[str], None]

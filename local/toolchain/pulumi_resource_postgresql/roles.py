@@ -45,7 +45,7 @@ def create(server: Server, new: Properties) -> None:
     """Create the role with all its properties, in one transaction."""
     with server.connect() as connection:
         execute(connection, "create role {name}", name=_name(new))
-        _apply(connection, new, {name for name, value in new.items() if value not in ("", [], 0)})
+        _apply(connection, new, set(new))
 
 
 def update(server: Server, old: Properties, new: Properties, changed: set[str]) -> None:
@@ -87,7 +87,8 @@ def read(server: Server, known: Properties) -> Properties | None:
             connection,
             """
             select rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
-                   rolbypassrls, rolconnlimit, coalesce(rolvaliduntil::text, 'infinity'), coalesce(rolconfig, '{}'),
+                   rolbypassrls, rolconnlimit, coalesce(rolvaliduntil::text, 'infinity'),
+                   coalesce(rolconfig, '{}'),
                    array(select pg_get_userbyid(m.roleid) from pg_auth_members m
                          where m.member = r.oid order by 1)
             from pg_roles r where rolname = %s
