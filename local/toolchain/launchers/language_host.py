@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
+from types import TracebackType
 
 import grpc
 from pulumi.automation._server import LanguageServer
@@ -34,7 +35,7 @@ RUN_OPTION = "--run-program"
 PARENT_CHECK_SECONDS = 2.0
 
 
-class LanguageHost(LanguageServer):  # type: ignore[misc]
+class LanguageHost(LanguageServer):
     """Answers the engine; runs each program in a child process.
 
     `engine_address` is the engine's gRPC address, `host:port`.
@@ -46,17 +47,17 @@ class LanguageHost(LanguageServer):  # type: ignore[misc]
         self._children: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
-    def Handshake(  # noqa: N802 (names of the protocol)
+    def Handshake(
         self, request: language_pb2.LanguageHandshakeRequest, context: grpc.ServicerContext
     ) -> language_pb2.LanguageHandshakeResponse:
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(  # noqa: N802
+    def GetPluginInfo(
         self, request: object, context: grpc.ServicerContext
     ) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi"))
 
-    def GetProgramDependencies(  # noqa: N802
+    def GetProgramDependencies(
         self, request: language_pb2.GetProgramDependenciesRequest, context: grpc.ServicerContext
     ) -> language_pb2.GetProgramDependenciesResponse:
         found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
@@ -67,13 +68,13 @@ class LanguageHost(LanguageServer):  # type: ignore[misc]
             ]
         )
 
-    def InstallDependencies(  # noqa: N802
+    def InstallDependencies(
         self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.InstallDependenciesResponse]:
         requirements = Path(request.info.program_directory or request.directory) / "requirements.txt"
         if not requirements.is_file():
             return
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 (a list of our own making)
             [_python(request.info), "-m", "pip", "install", "--requirement", str(requirements)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -84,13 +85,13 @@ class LanguageHost(LanguageServer):  # type: ignore[misc]
         if done.returncode != 0:
             context.abort(grpc.StatusCode.UNKNOWN, f"pip install failed for {requirements}")
 
-    def Run(  # noqa: N802
+    def Run(
         self, request: language_pb2.RunRequest, context: grpc.ServicerContext
     ) -> language_pb2.RunResponse:
         if not request.args:
             request.args.append(self._engine_address)
         answer_read, answer_write = os.pipe()
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603
             [_python(request.info), "-P", "-u", str(Path(__file__).resolve()), RUN_OPTION, str(answer_write)],
             stdin=subprocess.PIPE,
             cwd=request.pwd or None,
@@ -112,7 +113,7 @@ class LanguageHost(LanguageServer):  # type: ignore[misc]
             return language_pb2.RunResponse(error=f"the program was stopped by signal {-child.returncode}")
         return language_pb2.RunResponse(error=f"the program ended with exit code {child.returncode}")
 
-    def RunPlugin(  # noqa: N802
+    def RunPlugin(
         self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.RunPluginResponse]:
         """Runs a plugin written in Python; a policy pack is one of kind `analyzer`."""
@@ -123,7 +124,7 @@ class LanguageHost(LanguageServer):  # type: ignore[misc]
             entry = str(Path(directory, request.info.entry_point or "."))
             command = [_python(request.info), "-u", entry, *request.args]
         environment = dict(variable.split("=", 1) for variable in request.env) or None
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603
             command,
             cwd=request.pwd or None,
             env=environment,
@@ -143,7 +144,7 @@ class LanguageHost(LanguageServer):  # type: ignore[misc]
             with self._lock:
                 self._children.discard(child)
 
-    def Cancel(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802
+    def Cancel(self, request: object, context: grpc.ServicerContext) -> object:
         self.stop_children()
         return language_pb2.google_dot_protobuf_dot_empty__pb2.Empty()
 
@@ -191,20 +192,23 @@ def run_program(request: language_pb2.RunRequest) -> language_pb2.RunResponse:
             if stop.code not in (None, 0):
                 raise RunError(f"Program exited with {stop.code}") from None
         except BaseException as problem:
-            problem.__traceback__ = _from_file_on(problem, folder.resolve())
-            text = "".join(traceback.format_exception(problem))
+            stack = _from_folder_on(problem.__traceback__, folder.resolve())
+            text = "".join(traceback.format_exception(type(problem), problem, stack))
             raise RunError(f"Program failed with an unhandled exception:\n{text}") from None
 
-    answer = LanguageServer(program).Run(request, None)
+    answer = LanguageServer(program).Run(request, None)  # type: ignore[no-untyped-call]
     return language_pb2.RunResponse(bail=bool(answer.error))
 
 
-def _from_file_on(problem: BaseException, folder: Path) -> object:
+def _from_folder_on(stack: TracebackType | None, folder: Path) -> TracebackType | None:
     """The traceback without the frames of the hosts, which tell a reader nothing."""
-    frame = problem.__traceback__
-    while frame is not None and not Path(frame.tb_frame.f_code.co_filename).resolve().is_relative_to(folder):
+    frame = stack
+    while frame is not None:
+        file = Path(frame.tb_frame.f_code.co_filename)
+        if file.is_file() and file.resolve().is_relative_to(folder):
+            return frame
         frame = frame.tb_next
-    return frame or problem.__traceback__
+    return stack
 
 
 def _serve(engine_address: str) -> None:

@@ -1,0 +1,67 @@
+"""The environment variables with which stock Pulumi works on the local stack."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.toolchain import docker_engine, inventory, pins, toolset
+from local.toolchain.machine import PROJECT, cache_folder, this_machine
+from local.toolchain.store import Store
+
+PUBLIC_PASSPHRASE = "local-stack-only"  # noqa: S105
+"""Passphrase of the committed `Pulumi.dev.yaml`: public, so for stacks with nothing worth hiding."""
+
+
+def _entries(project: Path, tools: toolset.Toolset | None) -> list[str]:
+    return [str(project / ".venv" / "bin"), *([str(tools.bin)] if tools is not None else [])]
+
+
+def _toolset(project: Path, variables: Mapping[str, str]) -> toolset.Toolset | None:
+    store = Store(cache_folder(variables))
+    return toolset.find(store, inventory.take(store, this_machine(), pins.load(), variables, project))
+
+
+def environment(project: Path | None = None, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the variables to add to a process's own: tools on PATH, a backend in the project's `.local`.
+
+    `project` is the root of a working copy (default: this one), `variables` the environment to build on
+    (default: this process's). Makes the backend's folder. Before the set-up has run, the tools are not in it.
+    """
+    root = PROJECT if project is None else project.resolve()
+    given = os.environ if variables is None else variables
+    tools = _toolset(root, given)
+    entries = _entries(root, tools)
+    kept = [entry for entry in given.get("PATH", "").split(os.pathsep) if entry and entry not in entries]
+    return {"PATH": os.pathsep.join([*entries, *kept]), **_settings(root, tools, given)}
+
+
+def _settings(root: Path, tools: toolset.Toolset | None, given: Mapping[str, str]) -> dict[str, str]:
+    state = root / ".local" / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "CLERK_HASURA_PROJECT": str(root),
+        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_CONFIG_PASSPHRASE": PUBLIC_PASSPHRASE,
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    if tools is not None:
+        settings["PULUMI_HOME"] = str(tools.home)
+    host = docker_engine.host_of_context(given)
+    if host is not None:
+        settings["DOCKER_HOST"] = host
+    return settings
+
+
+def export_lines(project: Path | None = None) -> str:
+    """Give the environment as lines for a POSIX shell."""
+    root = PROJECT if project is None else project.resolve()
+    tools = _toolset(root, os.environ)
+    front = os.pathsep.join(_entries(root, tools))
+    lines = [f'export PATH={shlex.quote(front)}:"$PATH"']
+    lines += [
+        f"export {name}={shlex.quote(value)}" for name, value in _settings(root, tools, os.environ).items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,109 @@
+"""`python -m local.toolchain.stack_images ensure|show STACK`: a stack's images, for set-up and doctor.
+
+Runs with the project's own Python, because it reads YAML. Progress goes to standard error line by line, the
+result to standard output as JSON: a list of `{"part", "image", "source", "warning"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from local.images import ConfiguredImages, ImageError, Part, ensure, resolve
+
+_NAMESPACE = "clerk-hasura:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackImages:
+    """What a stack's configuration says about images."""
+
+    configured: ConfiguredImages
+    stand_ins: bool
+    local_clerk: bool
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The images that the stack needs."""
+        return ("postgres", "hasura", "stand-ins") if self.local_clerk else ("postgres", "hasura")
+
+
+    def name(self, part: Part) -> str:
+        """The configured image of a part; empty for what is always built here."""
+        names = {"postgres": self.configured.postgres, "hasura": self.configured.hasura}
+        return names.get(part, "")
+
+
+def read(project: Path, stack: str) -> StackImages:
+    """Read Pulumi.yaml and the stack's own file, which may not exist. Raises ImageError for invalid YAML."""
+    declared = _load(project / "Pulumi.yaml").get("config", {})
+    own = _load(project / f"Pulumi.{stack}.yaml").get("config", {}) or {}
+
+    def value(key: str) -> str:
+        given = own.get(_NAMESPACE + key, own.get(key))
+        return str(declared[key].get("default", "") if given is None else given)
+
+    return StackImages(
+        configured=ConfiguredImages(postgres=value("postgresImage"), hasura=value("hasuraImage")),
+        stand_ins=value("standIns").lower() == "true",
+        local_clerk=value("localClerk").lower() == "true",
+    )
+
+
+def _load(file: Path) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        return YAML(typ="safe", pure=True).load(text) or {}
+    except YAMLError as error:
+        raise ImageError(f"{file.name} is not valid YAML: {error}") from None
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; exit code 0, or 1 with the problem as the last thing on standard error."""
+    action, stack = arguments
+    project = Path(os.environ.get("CLERK_HASURA_PROJECT") or Path.cwd())
+    try:
+        wanted = read(project, stack)
+        if action == "ensure":
+            rows = [
+                {"part": row.part, "image": row.image, "source": row.source, "warning": row.warning}
+                for row in ensure(
+                    wanted.configured,
+                    progress=lambda line: print(line, file=sys.stderr, flush=True),
+                    parts=wanted.parts,
+                    allow_stand_ins=wanted.stand_ins,
+                )
+            ]
+        else:
+            rows = []
+            for part in wanted.parts:
+                found = resolve(wanted.name(part), part, allow_stand_in=wanted.stand_ins)
+                rows.append(
+                    {
+                        "part": part,
+                        "image": found.image,
+                        "source": "stand-in, built here" if found.stand_in else found.why,
+                        "warning": found.why if found.stand_in else "",
+                    }
+                )
+    except ImageError as error:
+        print(f"\0{error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    json.dump(rows, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
