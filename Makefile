@@ -9,7 +9,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help up down preview refresh outputs prove test contract doctor setup env shell lint format requirements
+.PHONY: help up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,17 @@ prove: setup ## prove again that one user cannot see another's row
 down: setup ## remove every container, volume and network of the stack
 	@$(VENV) -m local.stack down
 
+pin: ## fetch the vendor's checksums of the pinned versions into pins.json
+	@$(PYTHON) -m local.toolchain pin
+
 doctor: ## which tools are used, their versions and where they came from
 	@$(PYTHON) -m local.toolchain doctor
 
 setup:
 	@$(PYTHON) -m local.toolchain setup
+
+setup-dev:
+	@$(PYTHON) -m local.toolchain setup --dev
 
 env: setup ## print the lines that put the tools on PATH: eval "$$(make -s env)"
 	@$(PYTHON) -m local.toolchain env
@@ -44,14 +50,14 @@ env: setup ## print the lines that put the tools on PATH: eval "$$(make -s env)"
 shell: setup ## a shell with the tools on PATH and the local stack selected
 	@$(VENV) -m local.stack shell
 
-test: setup ## set up and run every test
+test: setup-dev ## set up and run every test
 	@$(VENV) -m local.stack test $(ARGS)
 
-contract: setup ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
+contract: setup-dev ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
 	@$(VENV) -m local.stack contract $(ENGINE_IMAGE)
 
-lint: setup ## style, annotations, types
+lint: setup-dev ## style, annotations, types
 	@$(VENV) -m ruff check . && $(VENV) -m ruff format --check . && $(VENV) -m mypy
 
-format: setup ## rewrite the sources in the project's style
+format: setup-dev ## rewrite the sources in the project's style
 	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .
