@@ -44,7 +44,7 @@ setup:
 setup-dev:
 	@$(PYTHON) -m local.toolchain setup --dev
 
-env: setup ## print the lines that put the tools on PATH: eval "$$(make -s env)"
+env: setup ## print the lines that put the tools on PATH, for eval
 	@$(PYTHON) -m local.toolchain env
 
 shell: setup ## a shell with the tools on PATH and the local stack selected
