@@ -161,7 +161,9 @@ def input_problems(props: Mapping[str, Any]) -> list[tuple[str, str]]:
     ):
         value = props.get(key)
         if not _is_unknown(value) and not _is_whole_within(value, least, most):
-            found.append((key, f"The {meaning} is {value!r}; write whole seconds from {least} to {most}."))
+            found.append(
+                (key, f"The {meaning} is {plain(value)!r}; write whole seconds from {least} to {most}.")
+            )
     found += _signing_problems(props)
     claims = props.get("claims")
     if not _has_unknown(claims):
