@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -204,6 +205,12 @@ class _Api:
         except psycopg.Error as error:
             log("unstructured", "error", f"{request.url.path}: {type(error).__name__} {error.sqlstate or ''}")
             failure = EngineError("postgres-error", "connection error", status=500)
+            return _json(failure.body(internal=False), 500)
+        except Exception as error:
+            # A fault of the stand-in itself: the log says where, the client only that.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            log("unstructured", "error", f"{type(error).__name__} at {frame.filename}:{frame.lineno}: {error}")
+            failure = EngineError("unexpected", "internal error of the stand-in", status=500)
             return _json(failure.body(internal=False), 500)
 
 

@@ -269,13 +269,13 @@ class _Reader:
                     yield from self._collected(kind, fragment.selection_set, path, (*within, name))
 
     def _wanted(self, node: FieldNode | FragmentSpreadNode | InlineFragmentNode, path: str) -> bool:
-        for directive in node.directives:
+        for directive in node.directives or ():
             name = directive.name.value
             if name not in _KNOWN_DIRECTIVES:
                 raise validation_failed(f"directive '{name}' is not defined in the schema", path)
             if name == "cached":
                 continue
-            argument = next((each for each in directive.arguments if each.name.value == "if"), None)
+            argument = next((each for each in directive.arguments or () if each.name.value == "if"), None)
             if argument is None:
                 raise validation_failed("missing required field 'if'", f"{path}.{name}.args.if")
             value = self.values.read(argument.value, GraphQLNonNull(GraphQLBoolean), f"{path}.{name}.args.if")
@@ -284,7 +284,7 @@ class _Reader:
         return True
 
     def _arguments(self, node: FieldNode, definition: GraphQLField, path: str) -> JsonObject:
-        written = {each.name.value: each.value for each in node.arguments}
+        written = {each.name.value: each.value for each in node.arguments or ()}
         for name in written:
             if name not in definition.args:
                 raise validation_failed(f"'{node.name.value}' has no argument named '{name}'", path)
