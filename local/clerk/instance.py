@@ -37,23 +37,20 @@ class LocalInstance:
     def _found(self) -> Instance:
         now = now_ms()
         record = Instance(id=new_id("ins"), domain_id=new_id("dmn"), session_template_id=new_id("jtmpl"))
-        # The key comes first: an instance record without one would never get it.
-        self.store.save(tokens.new_signing_key(record.id))
-        self.store.save(
-            Template(
-                id=record.session_template_id,
-                name="__session",
-                claims={},
-                lifetime=DEFAULT_LIFETIME,
-                allowed_clock_skew=DEFAULT_SKEW,
-                custom_signing_key=False,
-                signing_algorithm="RS256",
-                signing_key=None,
-                created_at=now,
-                updated_at=now,
-            )
+        session_template = Template(
+            id=record.session_template_id,
+            name="__session",
+            claims={},
+            lifetime=DEFAULT_LIFETIME,
+            allowed_clock_skew=DEFAULT_SKEW,
+            custom_signing_key=False,
+            signing_algorithm="RS256",
+            signing_key=None,
+            created_at=now,
+            updated_at=now,
         )
-        return self.store.save(record)
+        self.store.save_together(tokens.new_signing_key(record.id), session_template, record)
+        return record
 
     def templates(self) -> list[Template]:
         """The JWT templates, oldest first, without the session token's own."""

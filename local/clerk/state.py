@@ -158,6 +158,13 @@ class Store:
         )
         return record
 
+    def save_together(self, *records: Record) -> None:
+        """Save all of them or, if the process dies, none."""
+        self._database.execute("begin")
+        for record in records:
+            self.save(record)
+        self._database.execute("commit")
+
     def find(self, kind: type[R], record_id: str) -> R | None:
         """The record of that id, or None."""
         row = self._database.execute(

@@ -55,9 +55,10 @@ def real_secret_key(environment: dict[str, str]) -> str | None:
     """The key of a real development instance, if one is named; a live key is refused."""
     key = environment.get(REAL_KEY)
     if key is not None and not key.startswith("sk_test_"):
-        raise pytest.UsageError(
+        pytest.exit(
             f"{REAL_KEY} is not a development key: only keys that start with sk_test_ are used, "
-            "as the cases make and delete users and templates."
+            "as the cases make and delete users and templates.",
+            returncode=pytest.ExitCode.USAGE_ERROR,
         )
     return key
 
@@ -262,6 +263,6 @@ def test_the_comparison_can_fail(value: object, pattern: object) -> None:
 
 
 def test_a_live_key_is_refused() -> None:
-    with pytest.raises(pytest.UsageError) as refusal:
+    with pytest.raises(pytest.exit.Exception) as refusal:
         real_secret_key({REAL_KEY: "sk_live_canary"})
     assert "canary" not in str(refusal.value)
