@@ -22,12 +22,16 @@ from local.engine.state import EngineState
 _DRAIN_SECONDS = 30
 """How long requests may take to end after SIGTERM; the engine's figure."""
 
+_ATTEMPTS = 2
+
 
 def main() -> int:
     """Run until SIGTERM; the exit code."""
     try:
         settings = read_settings(os.environ)
     except SettingsError as error:
+        if not error.admin_secret_set:
+            _warn_of_no_admin_secret()
         for problem in error.problems:
             log("startup", "error", {"kind": "env_var", "info": problem})
         return 1
@@ -41,11 +45,11 @@ def main() -> int:
         },
     )
     if settings.admin_secret is None:
-        log("startup", "warn", {"kind": "no_admin_secret", "info": "WARNING: No admin secret provided"})
+        _warn_of_no_admin_secret()
     log("startup", "info", {"kind": "server_configuration", "info": _shown(settings)})
     state = EngineState(settings)
     try:
-        state.start()
+        _start(state)
     except psycopg.Error as error:
         reason = {"code": "postgres-error", "error": "connection error", "internal": str(error), "path": "$"}
         log("startup", "error", {"kind": "catalog_migrate", "info": reason})
@@ -53,7 +57,11 @@ def main() -> int:
     except EngineError as error:
         log("startup", "error", {"kind": "catalog_migrate", "info": error.body(internal=True)})
         return 1
-    key_sets = {config.jwk_url: KeySet(config.jwk_url) for config in settings.jwt if config.jwk_url}
+    key_sets = {
+        config.jwk_url: KeySet(config.jwk_url, check_every=settings.jwks_check_seconds)
+        for config in settings.jwt
+        if config.jwk_url
+    }
     try:
         for key_set in key_sets.values():
             key_set.start()
@@ -85,6 +93,24 @@ def main() -> int:
     state.stop()
     log("startup", "info", {"kind": "server", "info": "gracefully shut down"})
     return 0
+
+
+def _warn_of_no_admin_secret() -> None:
+    log("startup", "warn", {"kind": "no_admin_secret", "info": "WARNING: No admin secret provided"})
+
+
+def _start(state: EngineState) -> None:
+    """Start the state; try twice to reach the metadata database, as the engine does."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            state.start()
+        except psycopg.OperationalError:
+            message = {"message": "Postgres connection failed", "retry_attempt": attempt}
+            log("pg-client", "warn", {"message": message})
+            if attempt + 1 == _ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _shown(settings: Settings) -> dict[str, str | bool | int | list[str] | None]:

@@ -93,8 +93,9 @@ _ALGORITHM = {"RSA": "RS256"}
 class KeySet:
     """The keys of one `jwk_url`, kept up to date by a thread of their own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, check_every: float = CHECK_EVERY) -> None:
         self._url = url
+        self._check_every = check_every
         self._keys: tuple[PublicKey, ...] = ()
         self._expires_at: float | None = None
         self._stop = threading.Event()
@@ -116,7 +117,7 @@ class KeySet:
     def _keep(self) -> None:
         log("unstructured", "info", "Thread updateJWK (re)started")
         self._refresh()
-        while not self._stop.wait(CHECK_EVERY):
+        while not self._stop.wait(self._check_every):
             expired = self._expires_at is not None and time.time() >= self._expires_at
             if expired or not self._keys:
                 self._refresh()

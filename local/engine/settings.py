@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from local.engine.jwks import CHECK_EVERY
 from local.engine.jwt_secret import JwtConfig, JwtSecretError, parse_jwt_secret
 
 APIS = ("metadata", "graphql", "pgdump", "developer", "config", "metrics")
@@ -21,9 +22,10 @@ _CORS_DOMAIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9_.-]+(:[0-9]+)?$")
 class SettingsError(ValueError):
     """The environment cannot be used. `problems` are the engine's messages, one a fault."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], *, admin_secret_set: bool) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.admin_secret_set = admin_secret_set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Settings:
     apis: frozenset[str]
     admin_internal_errors: bool
     dev_mode: bool
+    jwks_check_seconds: float
+    """How often key sets are looked at. The engine's minute is fixed; here tests may shorten it."""
     environment: Mapping[str, str] = field(repr=False)
     """Everything, for `from_env` in metadata."""
 
@@ -112,6 +116,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
                 "All domains should have scheme + (optional wildcard) host + (optional port)",
             )
     host = environment.get("HASURA_GRAPHQL_SERVER_HOST", "*")
+    check_text = environment.get("LOCAL_ENGINE_JWKS_CHECK_SECONDS", "60")
+    if not (check_text.isdigit() and int(check_text) > 0):
+        problem("LOCAL_ENGINE_JWKS_CHECK_SECONDS", f"not a number of seconds: {check_text!r}")
     settings = Settings(
         metadata_database_url=metadata or "",
         default_source_from_env=bool(database),
@@ -124,10 +131,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         apis=apis or DEFAULT_APIS,
         admin_internal_errors=flag("HASURA_GRAPHQL_ADMIN_INTERNAL_ERRORS", True),
         dev_mode=flag("HASURA_GRAPHQL_DEV_MODE", False),
+        jwks_check_seconds=float(check_text) if check_text.isdigit() else CHECK_EVERY,
         environment=dict(environment),
     )
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems, admin_secret_set=bool(secret))
     return settings
 
 
