@@ -12,6 +12,8 @@ from typing import TextIO
 
 LIVE_SECONDS = 0.5
 PLAIN_SECONDS = 15.0
+PLAIN_FIRST_SECONDS = 1.0
+"""A step that is done sooner is not worth a line in a log."""
 
 
 class Progress:
@@ -43,8 +45,6 @@ class Progress:
         outer = (self._title, self._detail, self._begun)
         self._title, self._detail, self._begun = title, "", time.monotonic()
         ended = threading.Event()
-        if not self._live:
-            self.say(f"  {title} ...")
         shower = threading.Thread(target=self._show_until, args=(ended,), daemon=True)
         shower.start()
         try:
@@ -58,7 +58,9 @@ class Progress:
             self._title, self._detail, self._begun = outer
 
     def _show_until(self, ended: threading.Event) -> None:
-        while not ended.wait(LIVE_SECONDS if self._live else PLAIN_SECONDS):
+        wait = LIVE_SECONDS if self._live else PLAIN_FIRST_SECONDS
+        while not ended.wait(wait):
+            wait = LIVE_SECONDS if self._live else PLAIN_SECONDS
             seconds = int(time.monotonic() - self._begun)
             line = f"  {self._title} ... {seconds} s" + (f"  {self._detail}" if self._detail else "")
             with self._lock:

@@ -269,8 +269,8 @@ def unusable_plugins(found: Inventory) -> list[str]:
     """Give a problem for each plugin on PATH that is too old: Pulumi would take it before any other."""
     return [
         f"{tool.name} {tool.machine.version} at {tool.machine.path} is on PATH, so Pulumi would use it, but "
-        f"it is not version {tool.wanted} or newer. Take that folder off PATH or remove the file, then run this "
-        "again."
+        f"it is not version {tool.wanted} or newer. Take that folder off PATH or remove the file, then run "
+        "this again."
         for tool in found.plugins.values()
         if tool.machine is not None and tool.machine.decisive and not tool.machine_serves
     ]

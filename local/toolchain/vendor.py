@@ -104,8 +104,9 @@ def probe(addresses: Mapping[str, str], timeout: float = PROBE_SECONDS) -> dict[
 
 
 def _obstacle(address: str, timeout: float) -> str | None:
-    request = urllib.request.Request(address, method="HEAD")  # noqa: S310 (addresses are ours or a mirror's)
     try:
+        # Addresses are ours or of a mirror that the user names.
+        request = urllib.request.Request(address, method="HEAD")  # noqa: S310
         with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
             return None
     except (OSError, ValueError) as error:

@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 import grpc
+from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
 from pulumi.errors import RunError
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
@@ -144,9 +145,11 @@ class LanguageHost(LanguageServer):
             with self._lock:
                 self._children.discard(child)
 
-    def Cancel(self, request: object, context: grpc.ServicerContext) -> object:
+    def Cancel(
+        self, request: object, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
         self.stop_children()
-        return language_pb2.google_dot_protobuf_dot_empty__pb2.Empty()
+        return empty_pb2.Empty()
 
     def stop_children(self) -> None:
         with self._lock:

@@ -73,10 +73,11 @@ class Server:
                 autocommit=autocommit,
             )
         except psycopg.OperationalError as error:
+            reason = self.redacted(" ".join(str(error).split())).removeprefix("connection failed: ")
             raise OperationError(
                 f"cannot connect to PostgreSQL at {self.host}:{self.port}, database {name}, as "
-                f"{self.username}: {self.redacted(' '.join(str(error).split()))}. One attempt is made, as "
-                "with the vendor's plugin: make the provider depend on a server that is healthy."
+                f"{self.username} ({reason.rstrip('.?')}). One attempt is made, as with the vendor's plugin: "
+                "make the provider depend on a server that is healthy."
             ) from None
         with connection:
             yield connection
