@@ -151,19 +151,22 @@ class Store:
 
     def save(self, record: R) -> R:
         """Insert `record`, or replace the one of its type and id in place."""
-        self._database.execute(
-            "insert into record (kind, id, body) values (?, ?, ?)"
-            " on conflict (kind, id) do update set body = excluded.body",
-            (type(record).__name__, record.id, json.dumps(asdict(record))),
-        )
+        self._write(record)
         return record
 
     def save_together(self, *records: Record) -> None:
         """Save all of them or, if the process dies, none."""
         self._database.execute("begin")
         for record in records:
-            self.save(record)
+            self._write(record)
         self._database.execute("commit")
+
+    def _write(self, record: Record) -> None:
+        self._database.execute(
+            "insert into record (kind, id, body) values (?, ?, ?)"
+            " on conflict (kind, id) do update set body = excluded.body",
+            (type(record).__name__, record.id, json.dumps(asdict(record))),
+        )
 
     def find(self, kind: type[R], record_id: str) -> R | None:
         """The record of that id, or None."""
