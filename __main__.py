@@ -28,7 +28,7 @@ sign_in: list[pulumi.Resource] = []
 if clerk_image:
     from local.clerk.container import LocalClerk
 
-    sign_in = [LocalClerk("local-clerk", settings=settings, network=network, image=clerk_image).container]
+    sign_in = [LocalClerk("local-clerk", settings=settings, network=network, image=clerk_image).healthy]
 jwt_template = JwtTemplate(
     "jwt-template",
     name=template.name,
@@ -54,14 +54,14 @@ migrations = Migrations(
     settings=settings.schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    opts=pulumi.ResourceOptions(depends_on=[engine.container], deleted_with=engine.container),
+    opts=pulumi.ResourceOptions(depends_on=[engine.service.healthy], deleted_with=engine.service.container),
 )
 Metadata(
     "metadata",
     schema=schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.container),
+    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.service.container),
 )
 
 outputs = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
+from components.container_health import ContainerHealth
 from components.settings import Settings
 
 
@@ -17,6 +18,14 @@ class PublishedPort:
 
     internal: int
     external: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A container, and the fact that it is healthy, which is what others depend on."""
+
+    container: docker.Container
+    healthy: ContainerHealth
 
 
 def labels(settings: Settings, part: str) -> list[docker.ContainerLabelArgs]:
@@ -74,7 +83,7 @@ def run(
     stop_seconds: int | None = None,
     shm_mb: int | None = None,
     opts: pulumi.ResourceOptions,
-) -> docker.Container:
+) -> Service:
     """Runs a container from an image and waits until its health check passes.
 
     :param part: the container's part in the stack (``postgres``, ``clerk``, ``hasura``), also its network alias.
@@ -87,7 +96,7 @@ def run(
     shared = settings.containers
     # The local image where there is one, else pulled; it outlives the stack.
     present = docker.RemoteImage(f"{part}-image", name=image.name, keep_locally=True, opts=opts)
-    return docker.Container(
+    container = docker.Container(
         part,
         name=settings.docker_name(part),
         image=present.image_id,
@@ -112,8 +121,6 @@ def run(
             retries=5,
             start_period=_go_duration(shared.start_seconds),
         ),
-        wait=True,
-        wait_timeout=shared.start_seconds,
         restart="unless-stopped",
         log_driver="json-file",
         log_opts={"max-size": f"{shared.log_file_mb}m", "max-file": str(shared.log_files)},
@@ -128,3 +135,11 @@ def run(
             pulumi.ResourceOptions(replace_on_changes=["healthcheck"], delete_before_replace=True),
         ),
     )
+    healthy = ContainerHealth(
+        f"{part}-healthy",
+        container=settings.docker_name(part),
+        container_id=container.id,
+        seconds=shared.start_seconds,
+        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=container),
+    )
+    return Service(container=container, healthy=healthy)

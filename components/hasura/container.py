@@ -48,7 +48,7 @@ class HasuraContainer(pulumi.ComponentResource):
         admin_secret = GeneratedSecret("hasura-admin-secret", opts=child)
         self.admin_secret = admin_secret.value
         self.url = f"http://{reachable(settings.containers.bind_address)}:{settings.hasura.port}"
-        self.container = container.run(
+        self.service = container.run(
             "hasura",
             settings=settings,
             image=image,

@@ -54,7 +54,7 @@ class PostgresContainer(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=postgres.protect)),
         )
-        self.container = container.run(
+        service = container.run(
             "postgres",
             settings=settings,
             image=image,
@@ -91,11 +91,11 @@ class PostgresContainer(pulumi.ComponentResource):
             sslmode="disable",
             superuser=True,
             connect_timeout=15,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.container]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[service.healthy]),
         )
         # What lives in the volume goes with it, so a destroy needs no statement that drops it.
         inside = pulumi.ResourceOptions(
-            parent=self, provider=provider, depends_on=[self.container], deleted_with=self.volume
+            parent=self, provider=provider, depends_on=[service.healthy], deleted_with=self.volume
         )
         owner = postgresql.Role(
             "database-owner",
@@ -104,7 +104,7 @@ class PostgresContainer(pulumi.ComponentResource):
             password=self._owner_password.value,
             opts=inside,
         )
-        self.ready: list[pulumi.Resource] = [self.container]
+        self.ready: list[pulumi.Resource] = [service.healthy]
         for resource_name, database_name in (
             ("database", postgres.database),
             ("metadata-database", postgres.metadata_database),

@@ -26,6 +26,7 @@ EXPECTED = {
         f"{DYNAMIC}/secret:GeneratedSecret", "PostgresContainer/postgres", set(), False),
     "Volume/postgres-data": ("docker:index/volume:Volume", "PostgresContainer/postgres", set(), True),
     "RemoteImage/postgres-image": ("docker:index/remoteImage:RemoteImage", "PostgresContainer/postgres", set(), False),
+    "ContainerHealth/postgres-healthy": (f"{DYNAMIC}/docker:ContainerHealth", "PostgresContainer/postgres", set(), False),
     "Container/postgres": ("docker:index/container:Container", "PostgresContainer/postgres", {"envs"}, False),
     "postgresql/postgres": ("pulumi:providers:postgresql", "PostgresContainer/postgres", {"password"}, False),
     "Role/database-owner": ("postgresql:index/role:Role", "PostgresContainer/postgres", {"password"}, False),
@@ -38,12 +39,14 @@ EXPECTED = {
     "LocalClerk/local-clerk": ("clerk-hasura:local:LocalClerk", STACK, set(), False),
     "Volume/local-clerk-data": ("docker:index/volume:Volume", "LocalClerk/local-clerk", set(), False),
     "RemoteImage/clerk-image": ("docker:index/remoteImage:RemoteImage", "LocalClerk/local-clerk", set(), False),
+    "ContainerHealth/clerk-healthy": (f"{DYNAMIC}/docker:ContainerHealth", "LocalClerk/local-clerk", set(), False),
     "Container/clerk": ("docker:index/container:Container", "LocalClerk/local-clerk", set(), False),
     "JwtTemplate/jwt-template": (f"{DYNAMIC}/clerk:JwtTemplate", STACK, set(), False),
     "HasuraContainer/hasura": ("clerk-hasura:hasura:HasuraContainer", STACK, set(), False),
     "GeneratedSecret/hasura-admin-secret": (
         f"{DYNAMIC}/secret:GeneratedSecret", "HasuraContainer/hasura", set(), False),
     "RemoteImage/hasura-image": ("docker:index/remoteImage:RemoteImage", "HasuraContainer/hasura", set(), False),
+    "ContainerHealth/hasura-healthy": (f"{DYNAMIC}/docker:ContainerHealth", "HasuraContainer/hasura", set(), False),
     "Container/hasura": ("docker:index/container:Container", "HasuraContainer/hasura", {"envs"}, False),
     "Migrations/migrations": (f"{DYNAMIC}/hasura:Migrations", STACK, {"admin_secret"}, False),
     "Metadata/metadata": (f"{DYNAMIC}/hasura:Metadata", STACK, {"admin_secret"}, False),
@@ -103,6 +106,7 @@ def test_a_stack_with_a_real_clerk_has_nothing_local() -> None:
     graph = production()
     assert set(EXPECTED) - set(graph.resources) == {
         "LocalClerk/local-clerk", "Volume/local-clerk-data", "RemoteImage/clerk-image", "Container/clerk",
+        "ContainerHealth/clerk-healthy",
     }
     assert graph.outputs["jwksUrl"] == "https://clerk.example.com/.well-known/jwks.json"
     assert graph.resources["JwtTemplate/jwt-template"].inputs["api_url"] == "https://api.clerk.com"
@@ -116,17 +120,18 @@ def test_generated_secrets_are_secret_outputs(dev: Graph) -> None:
 
 def test_each_waits_for_what_it_needs(dev: Graph) -> None:
     needs = {
-        "postgresql/postgres": {"Container/postgres"},
-        "Role/database-owner": {"Container/postgres"},
+        "ContainerHealth/postgres-healthy": {"Container/postgres"},
+        "postgresql/postgres": {"ContainerHealth/postgres-healthy"},
+        "Role/database-owner": {"ContainerHealth/postgres-healthy"},
         "Database/database": {"Role/database-owner"},
         "Extension/database-pgcrypto": {"Database/database"},
         "Container/clerk": {"Network/network", "Volume/local-clerk-data"},
-        "JwtTemplate/jwt-template": {"Container/clerk"},
+        "JwtTemplate/jwt-template": {"ContainerHealth/clerk-healthy"},
         "Container/hasura": {
-            "Container/postgres", "Container/clerk", "Database/database", "Database/metadata-database",
+            "ContainerHealth/postgres-healthy", "ContainerHealth/clerk-healthy", "Database/database", "Database/metadata-database",
             "Extension/database-pgcrypto", "Extension/metadata-database-pgcrypto",
         },
-        "Migrations/migrations": {"Container/hasura"},
+        "Migrations/migrations": {"ContainerHealth/hasura-healthy"},
         "Metadata/metadata": {"Migrations/migrations"},
     }
     for key, needed in needs.items():
@@ -141,6 +146,9 @@ def test_what_lives_in_another_goes_with_it(dev: Graph) -> None:
         "Database/metadata-database": "Volume/postgres-data",
         "Extension/database-pgcrypto": "Volume/postgres-data",
         "Extension/metadata-database-pgcrypto": "Volume/postgres-data",
+        "ContainerHealth/postgres-healthy": "Container/postgres",
+        "ContainerHealth/clerk-healthy": "Container/clerk",
+        "ContainerHealth/hasura-healthy": "Container/hasura",
         "Migrations/migrations": "Container/hasura",
         "Metadata/metadata": "Container/hasura",
     }
@@ -154,7 +162,6 @@ def test_every_container_is_hardened_and_checked_in_the_same_way(dev: Graph) -> 
         assert container.inputs["securityOpts"] == ["no-new-privileges:true"]
         assert container.inputs["restart"] == "unless-stopped"
         assert container.inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}
-        assert container.inputs["wait"] is True
         assert container.inputs["networkMode"] == "bridge"
         assert container.inputs["healthcheck"]["startPeriod"] == "2m0s"
         assert [port["ip"] for port in container.inputs["ports"]] == ["127.0.0.1"]
@@ -213,7 +220,7 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
         ("postgresSharedBuffersMb", "256", "Container/postgres", "shared_buffers=256MB"),
         ("postgresStopSeconds", "77", "Container/postgres", 77),
         ("hasuraConnections", "33", "Container/hasura", "HASURA_GRAPHQL_PG_CONNECTIONS=33"),
-        ("startSeconds", "45", "Container/hasura", 45),
+        ("startSeconds", "45", "ContainerHealth/hasura-healthy", 45),
         ("healthIntervalSeconds", "3", "Container/hasura", "3s"),
         ("logFileMb", "7", "Container/hasura", "7m"),
         ("hasuraImage", "hasura/graphql-engine:v2.48.9", "RemoteImage/hasura-image", "hasura/graphql-engine:v2.48.9"),

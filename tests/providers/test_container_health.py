@@ -1,0 +1,100 @@
+"""Waiting for real containers: one that becomes healthy, one that crashes, one that never does."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from components.container_health import (
+    ContainerHealthProvider,
+    ContainerState,
+    inspect,
+    verdict,
+    wait_until_healthy,
+)
+from components.provider_error import ProviderError
+from local.images import resolve
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Starts a container that runs a line of Python. Gives its name."""
+    names: list[str] = []
+
+    def start(code: str, *options: str) -> str:
+        name = f"container-health-{uuid.uuid4().hex[:8]}"
+        names.append(name)
+        image = resolve("", "stand-ins").image
+        subprocess.run(
+            ["docker", "run", "--detach", "--name", name, *options, image, "python", "-uc", code],
+            check=True, capture_output=True,
+        )
+        return name
+
+    yield start
+    for name in names:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ContainerState(status="running", health="healthy", exit_code=0, restarts=0), "healthy"),
+        (ContainerState(status="running", health="", exit_code=0, restarts=0), "healthy"),
+        (ContainerState(status="running", health="starting", exit_code=0, restarts=0), "wait"),
+        (ContainerState(status="running", health="unhealthy", exit_code=0, restarts=0), "wait"),
+        (ContainerState(status="created", health="", exit_code=0, restarts=0), "wait"),
+        (ContainerState(status="exited", health="unhealthy", exit_code=1, restarts=0), "crashed"),
+        (ContainerState(status="restarting", health="", exit_code=1, restarts=1), "crashed"),
+        (ContainerState(status="running", health="starting", exit_code=0, restarts=3), "crashed"),
+    ],
+)
+def test_verdict(state: ContainerState, expected: str) -> None:
+    assert verdict(state) == expected
+
+
+@pytest.mark.docker
+def test_a_healthy_container_is_waited_for(run: Run) -> None:
+    name = run(
+        "import time, pathlib; time.sleep(1); pathlib.Path('/tmp/up').touch(); time.sleep(60)",
+        "--health-cmd=test -e /tmp/up", "--health-interval=1s",
+    )
+    wait_until_healthy(name, seconds=30)
+    assert inspect(name) == ContainerState(status="running", health="healthy", exit_code=0, restarts=0)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("restart", ["no", "always"])
+def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str) -> None:
+    name = run("print('no JWKS at http://x'); raise SystemExit(3)", f"--restart={restart}", "--health-cmd=true")
+    with pytest.raises(ProviderError) as caught:
+        wait_until_healthy(name, seconds=3600)  # the time-out is not what ends it
+    assert name in str(caught.value)
+    assert "no JWKS at http://x" in str(caught.value)
+
+
+@pytest.mark.docker
+def test_a_container_that_stays_unhealthy_is_told_with_its_log(run: Run) -> None:
+    name = run("print('thinking'); import time; time.sleep(60)", "--health-cmd=false", "--health-interval=1s")
+    with pytest.raises(ProviderError, match="not healthy") as caught:
+        wait_until_healthy(name, seconds=1)
+    assert "thinking" in str(caught.value)
+
+
+@pytest.mark.docker
+def test_refresh_finds_a_container_that_is_gone(run: Run) -> None:
+    name = run("import time; time.sleep(60)")
+    provider = ContainerHealthProvider()
+    props = {"container": name, "container_id": "1", "seconds": 5.0, "health": "healthy", "__provider": "x"}
+    kept = {key: value for key, value in props.items() if key != "__provider"}
+    assert provider.create(dict(props)).outs == kept
+    assert provider.read(name, dict(props)).outs == kept | {"health": "running"}
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
+    assert provider.read(name, dict(props)).outs == kept | {"health": "gone"}
+    assert provider.diff(name, kept | {"health": "gone"}, kept).changes
+    assert not provider.diff(name, kept, kept | {"seconds": 9.0}).changes
