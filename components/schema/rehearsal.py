@@ -107,7 +107,8 @@ def _build(
         "begin\n" + "\n".join(body) + "\n"
         "set constraints all immediate;\n"
         f"ok := true; raise exception using errcode = '{RESULT}', message = 'done';\n"
-        "exception when others then\n"
+        # `others` leaves these two out.
+        "exception when query_canceled or assert_failure or others then\n"
         "get stacked diagnostics m = message_text, d = pg_exception_detail, h = pg_exception_hint, "
         "s = returned_sqlstate;\nend;\n"
         f"raise exception using errcode = '{RESULT}', message = jsonb_build_object(\n"

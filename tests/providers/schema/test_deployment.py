@@ -1,0 +1,372 @@
+"""Migrations against a real Postgres through the engine: exactly once, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.hasura.client import HasuraClient
+from components.schema.deployment import Outcome, Settings, deploy
+from components.schema.ledger import LOCK_KEYS, Timeouts
+from components.schema.migrations import read_migrations
+from components.schema.plan import Policy
+from components.schema.problems import SchemaError
+from tests.images.containers import wait_for
+from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
+
+USERS = "create table users (id text primary key, name text);\n"
+
+
+def run(
+    engine: Engine, *, client: HasuraClient | None = None, report: Callable[[str], None] = print, **settings: object
+) -> Outcome:
+    chosen = Settings(**{"stack": "test", **settings})  # type: ignore[arg-type]
+    with client or engine.client() as used:
+        return deploy(used, read_migrations(Path("migrations"), shown_as="migrations"), chosen, report)
+
+
+def ledger(engine: Engine, database: str = "first") -> list[tuple[object, ...]]:
+    return engine.rows(
+        "select source, version::int, name, origin, state, in_catalog from migration_ledger.migration order by 1, 2",
+        database,
+    )
+
+
+def catalog(engine: Engine) -> object:
+    with engine.client() as client:
+        return client.get_catalog_state()
+
+
+def test_applies_in_order_and_once(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS, "drop table users;\n")
+    project.migration("2_row", "insert into users values ('a', 'it''s $t$ and $$') -- no newline at the end")
+    assert run(engine).done == ["applied default/1_users", "applied default/2_row"]
+    assert engine.rows("select id, name from users") == [("a", "it's $t$ and $$")]
+    assert ledger(engine) == [
+        ("default", 1, "users", "applied", "done", True), ("default", 2, "row", "applied", "done", True),
+    ]
+    assert engine.rows("select down_sql, stack from migration_ledger.migration order by version") == [
+        ("drop table users;\n", "test"), (None, "test"),
+    ]
+    assert catalog(engine) == {
+        "migrations": {"default": {"1": False, "2": False}},
+        "settings": {"migration_mode": "true"},
+        "isStateCopyCompleted": True,
+    }
+    assert run(engine).done == []
+
+
+def test_nothing_to_do_writes_nothing(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    run(engine)
+    with engine.client() as client:
+        before = client.export_metadata()
+    sent: list[str] = []
+
+    class Watching(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            body = json.loads(request.read())
+            sent.append(body["type"] + (" read_only" if body["args"].get("read_only") else ""))
+            return super().handle_request(request)
+
+    assert run(engine, client=HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Watching())).done == []
+    assert sent == ["get_catalog_state", "run_sql read_only"]
+    with engine.client() as client:
+        assert client.export_metadata() == before
+
+
+def test_catalog_state_keeps_what_is_not_ours(engine: Engine, project: Project) -> None:
+    with engine.client() as client:
+        client.set_catalog_state({
+            "migrations": {"elsewhere": {"7": False}}, "settings": {"migration_mode": "false"}, "their": {"own": 1},
+        })
+    project.migration("1_users", USERS)
+    run(engine)
+    assert catalog(engine) == {
+        "migrations": {"elsewhere": {"7": False}, "default": {"1": False}},
+        "settings": {"migration_mode": "false"},
+        "their": {"own": 1},
+        "isStateCopyCompleted": True,
+    }
+
+
+def test_failure_tells_file_line_and_what_was_done(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_rows", "insert into users values ('a');\n\n-- again\ninsert into users\nvalues ('a');\n")
+    project.migration("3_more", "create table more ();")
+    with pytest.raises(SchemaError) as caught:
+        run(engine)
+    assert str(caught.value).splitlines() == [
+        "migrations failed:",
+        "  migrations/default/2_rows/up.sql:4: duplicate key value violates unique constraint \"users_pkey\""
+        " (SQLSTATE 23505)",
+        "      detail: Key (id)=(a) already exists.",
+        "      statement: insert into users values ('a')",
+        "  Done before it: applied default/1_users.",
+        "  Nothing else was run.",
+    ]
+    assert engine.rows("select count(*) from users") == [(0,)]
+    assert [row[1] for row in ledger(engine)] == [1]
+    # The Hasura CLI, if used next, must not run the first again.
+    assert catalog(engine)["migrations"] == {"default": {"1": False}}  # type: ignore[index]
+
+
+def test_hint_and_line_of_a_raised_error(engine: Engine, project: Project) -> None:
+    project.migration(
+        "1_a",
+        "select 1;\ndo $$ begin raise exception 'stop' using detail = 'the detail', hint = 'the hint'; end $$;",
+    )
+    with pytest.raises(SchemaError) as caught:
+        run(engine)
+    text = str(caught.value)
+    assert "migrations/default/1_a/up.sql:2: stop (SQLSTATE P0001)" in text
+    assert "detail: the detail" in text
+    assert "hint: the hint" in text
+
+
+def test_syntax_error_behind_a_statement_that_would_fail(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "select * from nowhere;\n\ncreate\n  tabel x ();\n")
+    with pytest.raises(SchemaError, match=r'1_a/up.sql:4: syntax error at or near "tabel" \(SQLSTATE 42601\)'):
+        run(engine)
+
+
+def test_looking_for_the_statement_leaves_nothing(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "create table a ();\ncreate table b ();\nselect 1/0;")
+    with pytest.raises(SchemaError, match=r"1_a/up.sql:3: division by zero"):
+        run(engine)
+    assert engine.rows("select tablename from pg_tables where schemaname = 'public'") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("create table a ();\ncommit;", r"1_a/up.sql:2: transaction control \(COMMIT\)"),
+        ("create table a ();\nselect 'open", "1_a/up.sql:2: the string that starts here is not closed"),
+        ("create table a ();\n/* open", "1_a/up.sql:2: the comment that starts here is not closed"),
+        ("create table a ();\ncreate index concurrently i on a (x);", "1_a/up.sql:2: CREATE INDEX cannot run"),
+    ],
+)
+def test_found_before_anything_runs(engine: Engine, project: Project, text: str, place: str) -> None:
+    project.migration("1_a", text)
+    with pytest.raises(SchemaError, match=place):
+        run(engine)
+    assert engine.rows("select to_regclass('a'), to_regclass('migration_ledger.migration')") == [(None, None)]
+
+
+def test_a_search_path_set_by_a_file_does_not_lead_the_ledger_astray(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "select set_config('search_path', '', true); create table public.a ();")
+    project.migration("2_b", "create table public.b ();")
+    assert len(run(engine).done) == 2
+
+
+def test_outside_a_transaction(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_index", "-- no-transaction\ncreate index concurrently users_name on users (name);\n")
+    run(engine)
+    assert engine.rows("select indisvalid from pg_index where indexrelid = 'users_name'::regclass") == [(True,)]
+    assert ledger(engine)[1][4] == "done"
+
+
+def test_outside_a_transaction_and_failed(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS + "insert into users values ('a', 'x'), ('b', 'x');")
+    project.migration(
+        "2_index", "-- no-transaction\ncreate unique index concurrently users_name on users (name);\n"
+    )
+    with pytest.raises(SchemaError, match="2_index/up.sql: could not create unique index"):
+        run(engine)
+    with pytest.raises(SchemaError) as caught:
+        run(engine)
+    text = str(caught.value)
+    assert "migrations/default/2_index/up.sql: ran outside a transaction" in text
+    assert "INVALID now: users_name." in text
+    assert "repair --source default --done 2" in text
+    assert engine.rows("select count(*) from migration_ledger.migration where state = 'started'") == [(1,)]
+
+
+def test_all_or_nothing(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_bad", "create table b ();\nselect 1/0;")
+    with pytest.raises(SchemaError, match=r"2_bad/up.sql:2: division by zero"):
+        run(engine, transaction="all")
+    assert engine.rows("select to_regclass('users')") == [(None,)]
+    project.migration("2_bad", "create table b ();")
+    run(engine, transaction="all")
+    assert [row[1] for row in ledger(engine)] == [1, 2]
+
+
+def test_second_source_is_added_before_its_migrations(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "create table a ();", source="second")
+    configuration = {"connection_info": {"database_url": {"from_env": "SECOND_DATABASE_URL"}}}
+    run(engine, configurations={"second": {"kind": "postgres", "configuration": configuration}})
+    assert engine.rows("select to_regclass('a')::text", "second") == [("a",)]
+    assert engine.rows("select to_regclass('a')::text", "first") == [(None,)]
+    assert [row[0] for row in ledger(engine, "second")] == ["second"]
+
+
+def test_second_source_that_the_engine_cannot_have(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "create table a ();", source="second")
+    with pytest.raises(SchemaError, match="the engine has no source named second"):
+        run(engine)
+    configuration = {"connection_info": {"database_url": {"from_env": "NO_SUCH_VARIABLE"}}}
+    with pytest.raises(SchemaError, match="NO_SUCH_VARIABLE"):
+        run(engine, configurations={"second": {"kind": "postgres", "configuration": configuration}})
+
+
+def test_roll_back(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    for number in (2, 3):
+        project.migration(f"{number}_t", f"create table t{number} ();", f"drop table t{number};")
+    run(engine)
+    for number in (2, 3):
+        for file in ("up.sql", "down.sql"):
+            (project.root / f"migrations/default/{number}_t/{file}").unlink()
+        (project.root / f"migrations/default/{number}_t").rmdir()
+    with pytest.raises(SchemaError, match="is missing here"):
+        run(engine)
+    outcome = run(engine, policy=Policy(rollback="down"))
+    assert outcome.done == ["rolled back default/3_t", "rolled back default/2_t"]
+    assert engine.rows("select tablename from pg_tables where schemaname = 'public'") == [("users",)]
+    assert catalog(engine)["migrations"] == {"default": {"1": False}}  # type: ignore[index]
+
+
+def test_adoption_and_baseline(engine: Engine, project: Project) -> None:
+    engine.rows(USERS)
+    project.migration("1_users", USERS)
+    project.migration("2_b", "create table b ();")
+    with engine.client() as client:
+        client.set_catalog_state({"migrations": {"default": {"1": False}}, "isStateCopyCompleted": True})
+    assert run(engine).done == ["taking over 1_users", "applied default/2_b"]
+    assert [row[3] for row in ledger(engine)] == ["adopted", "applied"]
+    assert run(engine).done == []
+
+    engine.reset()
+    engine.rows(USERS)
+    assert run(engine, policy=Policy(baseline={"default": 1})).done == ["taking over 1_users", "applied default/2_b"]
+    assert [row[3] for row in ledger(engine)] == ["baseline", "applied"]
+    assert run(engine, policy=Policy(baseline={"default": 1})).done == []
+
+
+class Losing(httpx.HTTPTransport):
+    """Carries out the n-th bulk and loses the answer, or loses the request before it is sent on."""
+
+    def __init__(self, *, arrives: bool) -> None:
+        super().__init__()
+        self.arrives = arrives
+        self.lost = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not self.lost and json.loads(request.read())["type"] == "bulk":
+            self.lost += 1
+            if self.arrives:
+                super().handle_request(request).read()
+            raise httpx.ReadError("connection reset by peer")
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_lost_answer_is_settled_by_the_ledger(engine: Engine, project: Project, arrives: bool) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_row", "insert into users values ('a');")
+    transport = Losing(arrives=arrives)
+    told: list[str] = []
+    outcome = run(
+        engine, client=HasuraClient(engine.endpoint, ADMIN_SECRET, transport=transport), report=told.append
+    )
+    assert transport.lost == 1
+    assert "the answer was lost" in told[0]
+    suffix = " (as the ledger tells)" if arrives else ""
+    assert outcome.done == [f"applied default/1_users{suffix}", f"applied default/2_row{suffix}"]
+    assert engine.rows("select id from users") == [("a",)]
+    assert [row[5] for row in ledger(engine)] == [True, True]
+
+
+def test_killed_before_the_catalog_state(engine: Engine, project: Project) -> None:
+    class Dying(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if json.loads(request.read())["type"] == "set_catalog_state":
+                raise KeyboardInterrupt
+            return super().handle_request(request)
+
+    project.migration("1_users", USERS)
+    with pytest.raises(KeyboardInterrupt):
+        run(engine, client=HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Dying()))
+    assert catalog(engine) == {}
+    run(engine)
+    assert catalog(engine)["migrations"] == {"default": {"1": False}}  # type: ignore[index]
+
+
+def test_two_deployers_at_once(engine: Engine, project: Project) -> None:
+    project.migration("01_runs", "create table runs (version int);")
+    for number in range(2, 12):
+        project.migration(f"{number:02}_run", f"insert into runs values ({number}); select pg_sleep(0.02);")
+    start = threading.Barrier(3)
+
+    def deployer() -> list[str]:
+        start.wait()
+        return run(engine).done
+
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = [future.result() for future in [pool.submit(deployer) for _ in range(3)]]
+    assert engine.rows("select version from runs order by 1") == [(number,) for number in range(2, 12)]
+    assert len(ledger(engine)) == 11
+    own = [line for done in outcomes for line in done if "as the ledger tells" not in line]
+    assert len(own) == len(set(own)) == 11
+
+
+def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    with engine.connect() as other:
+        other.autocommit = False
+        other.execute("select pg_advisory_xact_lock(%s, %s)", LOCK_KEYS)
+        with pytest.raises(SchemaError) as caught:
+            run(engine, timeouts=Timeouts(deployment=0.3))
+        assert "SQLSTATE 55P03" in str(caught.value)
+        assert "holds locks: pid " in str(caught.value)
+        waiting = threading.Thread(target=run, args=(engine,))
+        waiting.start()
+        wait_for(
+            lambda: engine.rows("select count(*) from pg_locks where locktype = 'advisory' and not granted") == [(1,)],
+            "the deployer waits",
+        )
+        assert engine.rows("select to_regclass('users')") == [(None,)]
+        other.rollback()
+        waiting.join()
+    assert engine.rows("select to_regclass('users')::text") == [("users",)]
+
+
+def test_lock_timeout_names_who_blocks(engine: Engine, project: Project) -> None:
+    engine.rows(USERS)
+    project.migration("1_a", "select 1;\nalter table users add column email text;")
+    with engine.connect() as other:
+        other.autocommit = False
+        other.execute("select * from users")
+        pid = other.info.backend_pid
+        with pytest.raises(SchemaError) as caught:
+            run(engine, timeouts=Timeouts(lock=0.2))
+        other.rollback()
+    text = str(caught.value)
+    assert "migrations/default/1_a/up.sql:2: canceling statement due to lock timeout (SQLSTATE 55P03)" in text
+    assert f"holds locks: pid {pid}, user postgres, idle in transaction, query since 20" in text
+    assert "select * from users" in text
+    assert run(engine).done == ["applied default/1_a"]
+
+
+def test_statement_timeout(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "create table a ();\nselect pg_sleep(30);")
+    with pytest.raises(SchemaError, match=r"1_a/up.sql:2: canceling statement due to statement timeout"):
+        run(engine, timeouts=Timeouts(statement=0.3))
+    assert engine.rows("select to_regclass('a')") == [(None,)]
+
+
+def test_large_file_in_pieces(engine: Engine, project: Project) -> None:
+    body = "insert into users values\n" + ",\n".join(f"('{n}', 'Zoë {n}')" for n in range(100_000)) + ";\n"
+    assert len(body) > 2 << 20
+    project.migration("1_users", USERS + body)
+    run(engine)
+    assert engine.rows("select count(*), max(name) from users where name like 'Zoë%'") == [(100_000, "Zoë 99999")]
