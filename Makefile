@@ -4,7 +4,9 @@ SHELL := /bin/sh
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do command -v $$v && break; done)
+# The first that runs and is new enough; python3 itself, which then says what is wrong, if none is.
+PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
+    $$v -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$v && exit; done; echo python3)
 VENV := .venv/bin/python
 STACK ?= dev
 export STACK
