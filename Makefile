@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin
+.PHONY: help up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ down: setup ## remove every container, volume and network of the stack
 
 pin: ## fetch the vendor's checksums of the pinned versions into pins.json
 	@$(PYTHON) -m local.toolchain pin
+
+requirements: setup-dev ## pin what the requirements*.in files name, with hashes
+	@for file in requirements requirements-dev local/images/stand-ins/requirements; do \
+	    CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
+	        --allow-unsafe --no-emit-index-url --no-emit-find-links --output-file $$file.txt $$file.in || exit 1; done
 
 doctor: ## which tools are used, their versions and where they came from
 	@$(PYTHON) -m local.toolchain doctor
