@@ -1,23 +1,52 @@
-"""The error by which a dynamic provider ends a deployment with a message and no traceback.
+"""The error by which a dynamic provider ends a deployment with one message and no traceback.
 
-Pulumi's host for dynamic providers lets exceptions reach gRPC, which sends their text to the engine and
-logs a traceback as well; the host writes log lines to the CLI's output. The text says all that a user needs,
-so the log record of this error is dropped. Any other exception is a defect of ours and keeps its traceback.
+Pulumi's host for dynamic providers lets exceptions rise into gRPC, which puts "Exception calling application"
+before their text and logs a traceback, which the CLI shows. A call that is ended through its context does
+neither; the host keeps that context to itself, so it is looked up among the callers.
 """
 
 from __future__ import annotations
 
-import logging
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import grpc
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ProviderError(Exception):
     """A deployment cannot go on. The text says what is wrong, where, and what to do; it holds no secret."""
 
 
-class _ToldAlready(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], ProviderError))
+def told_plainly(method: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a provider's method so that a ProviderError reaches the user as its text and nothing else.
+
+    Any other exception is a defect of ours and keeps its traceback. Called by anybody but Pulumi's host, the
+    method raises as usual.
+    """
+
+    @functools.wraps(method)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except ProviderError as error:
+            context = _calling_context()
+            if context is None:
+                raise
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+    return called
 
 
-# Importing a provider's module is all that the host does before it calls the provider.
-logging.getLogger("grpc._server").addFilter(_ToldAlready())
+def _calling_context() -> grpc.ServicerContext | None:
+    frame = inspect.currentframe()
+    while frame is not None:
+        context = frame.f_locals.get("context")
+        if isinstance(context, grpc.ServicerContext):
+            return context
+        frame = frame.f_back
+    return None

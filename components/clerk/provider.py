@@ -23,7 +23,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from components.provider_error import ProviderError
+from components.provider_error import ProviderError, told_plainly
 
 from . import claims as claim_rules
 from . import keys
@@ -75,6 +75,7 @@ class JwtTemplateProvider(ResourceProvider):
         # that a sign-in never meets a moment without a template.
         return DiffResult(changes=changed or moved, replaces=["api_url"] if moved else [], stables=[])
 
+    @told_plainly
     def create(self, props: Props) -> CreateResult:
         content = _content(props)
         with self._client(props) as client:
@@ -84,6 +85,7 @@ class JwtTemplateProvider(ResourceProvider):
                 raise ProviderError(str(error)) from None
         return CreateResult(record.id, outputs(props, record))
 
+    @told_plainly
     def read(self, id_: str, props: Props) -> ReadResult:
         with self._client(props) as client:
             try:
@@ -99,6 +101,7 @@ class JwtTemplateProvider(ResourceProvider):
         found = outputs(props, record)
         return ReadResult(id_, found, _inputs(found))
 
+    @told_plainly
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         content = _content(_news)
         with self._client(_news) as client:
@@ -115,6 +118,7 @@ class JwtTemplateProvider(ResourceProvider):
                 raise ProviderError(str(error)) from None
         return UpdateResult(outputs(_news, record))
 
+    @told_plainly
     def delete(self, _id: str, _props: Props) -> None:
         with self._client(_props) as client:
             try:

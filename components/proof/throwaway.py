@@ -49,6 +49,10 @@ class ProofError(Exception):
     """The proof cannot be made. The text says what is wrong and what to do; it holds no secret."""
 
 
+class EngineRefusal(ProofError):
+    """The engine refused: nothing of the request was carried out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run of the proof: its random name, and the process that runs it."""
@@ -91,10 +95,16 @@ def people(
     here. Raises ProofError, and ClerkError from Clerk.
     """
     made: list[str] = []
+    rows_made = False
     try:
         users = [_create(clerk, run, label, made) for label in ("A", "B")]
         names = {user.id: f"{MARK} {run.name} {label}" for user, label in zip(users, ("A", "B"), strict=True)}
-        _insert_rows(engine, admin_secret, names)
+        rows_made = True
+        try:
+            _insert_rows(engine, admin_secret, names)
+        except EngineRefusal:
+            rows_made = False
+            raise
         tokens, way = _tokens(clerk, frontend_api_url, users, template, sessions_allowed=sessions_allowed)
         first, second = (
             Person(label=label, user_id=user.id, row_name=names[user.id], token=token)
@@ -103,7 +113,9 @@ def people(
         yield SignedIn(people=(first, second), way=way)
     finally:
         with _uninterrupted():
-            _remove(run, made, clerk=clerk, engine=engine, admin_secret=admin_secret, notice=notice)
+            ids = _all_of(run, made, clerk, notice)
+            if not rows_made or _rows_removed(ids, engine, admin_secret, notice):
+                _remove_users(ids, clerk, notice)
 
 
 def remove_leftovers(clerk: ClerkClient, engine: HasuraClient, admin_secret: str) -> int:
@@ -215,39 +227,35 @@ def _as_admin(
         ) from None
     if answer.errors or answer.data is None:
         said = "; ".join(str(error.get("message")) for error in answer.errors) or "no data"
-        raise ProofError(
+        raise EngineRefusal(
             f"To {purpose} failed: {said} ({', '.join(answer.error_codes)}). "
             "Check that migrations and metadata are applied: run `pulumi refresh`, then `pulumi up`."
         )
     return answer.data
 
 
-def _remove(
-    run: Run,
-    made: Sequence[str],
-    *,
-    clerk: ClerkClient,
-    engine: HasuraClient,
-    admin_secret: str,
-    notice: Notice,
-) -> None:
-    """Remove all of a run. What fails is told and left to the next run, never raised over another error."""
-    ids = list(made)
+def _all_of(run: Run, made: Sequence[str], clerk: ClerkClient, notice: Notice) -> list[str]:
+    """The ids of a run's users, also of one whose creation was carried out while its answer was lost."""
     try:
-        # A user whose creation was carried out, but whose answer never came, is found by the mark only.
-        ids += [
-            user.id
-            for user in clerk.users(query=f"{MARK}-{run.name}")
-            if user.id not in made and (_mark_of(user) or {}).get("run") == run.name
-        ]
+        found = clerk.users(query=f"{MARK}-{run.name}")
     except ClerkError as error:
         notice(f"Cannot look for throwaway users: {error}")
+        return list(made)
+    marked = [user.id for user in found if (_mark_of(user) or {}).get("run") == run.name]
+    return [*made, *(user_id for user_id in marked if user_id not in made)]
+
+
+def _rows_removed(ids: Sequence[str], engine: HasuraClient, admin_secret: str, notice: Notice) -> bool:
     try:
         _delete_rows(engine, admin_secret, ids)
     except ProofError as error:
+        # The users stay as well: they are the trace by which the next run finds the rows.
         notice(f"Rows of throwaway users are left; the next proof removes them. {error}")
-        # The users stay: they are the trace by which the next run finds the rows.
-        return
+        return False
+    return True
+
+
+def _remove_users(ids: Sequence[str], clerk: ClerkClient, notice: Notice) -> None:
     for user_id in ids:
         try:
             _delete_user(clerk, user_id)

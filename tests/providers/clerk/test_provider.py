@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
+from concurrent import futures
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 from pulumi.output import Unknown
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.clerk import client as client_module
 from components.clerk import keys
@@ -421,12 +423,38 @@ def test_the_provider_is_stored_by_reference_without_a_secret() -> None:
     assert len(stored) < 120
 
 
-def test_its_errors_are_told_once_and_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    """What gRPC's server does with an exception of a provider."""
-    log = logging.getLogger("grpc._server")
-    for error in (ProviderError("told"), ValueError("a defect")):
-        try:
-            raise error
-        except Exception:
-            log.exception("Exception calling application: %s", error)
-    assert [record.getMessage() for record in caplog.records] == ["Exception calling application: a defect"]
+class TestAsTheHostCalls:
+    """Calls over gRPC, with the host's own server."""
+
+    def test_an_error_is_its_text_and_nothing_else(
+        self, local_clerk: LocalClerk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        local().create(props(local_clerk.url))
+        with pytest.raises(grpc.RpcError) as caught:
+            _call_create(props(local_clerk.url))
+        details = caught.value.details()
+        assert details.startswith("Clerk has a JWT template named 'hasura' already")
+        assert caplog.records == []
+
+    def test_a_defect_keeps_its_traceback(self, caplog: pytest.LogCaptureFixture) -> None:
+        with pytest.raises(grpc.RpcError) as caught:
+            _call_create({"api_url": "http://127.0.0.1:1"})
+        assert caught.value.details() == "Exception calling application: 'name'"
+        assert "KeyError" in caplog.text
+
+
+def _call_create(inputs: dict[str, Any]) -> None:
+    class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+        def Create(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
+            local().create(inputs)
+            return provider_pb2.CreateResponse(id="x")
+
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            provider_pb2_grpc.ResourceProviderStub(channel).Create(provider_pb2.CreateRequest())
+    finally:
+        server.stop(0)
