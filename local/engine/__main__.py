@@ -13,6 +13,7 @@ import uvicorn
 from local.engine import ENGINE_VERSION
 from local.engine.app import create_app
 from local.engine.errors import EngineError
+from local.engine.json_types import JsonObject
 from local.engine.jwks import JwksError, KeySet
 from local.engine.jwt_secret import JwtConfig, VerificationKey
 from local.engine.log import log
@@ -51,7 +52,7 @@ def main() -> int:
     try:
         _start(state)
     except psycopg.Error as error:
-        reason = {"code": "postgres-error", "error": "connection error", "internal": str(error), "path": "$"}
+        reason = EngineError("postgres-error", "connection error", internal=str(error)).body(internal=True)
         log("startup", "error", {"kind": "catalog_migrate", "info": reason})
         return 1
     except EngineError as error:
@@ -105,7 +106,7 @@ def _start(state: EngineState) -> None:
         try:
             state.start()
         except psycopg.OperationalError:
-            message = {"message": "Postgres connection failed", "retry_attempt": attempt}
+            message: JsonObject = {"message": "Postgres connection failed", "retry_attempt": attempt}
             log("pg-client", "warn", {"message": message})
             if attempt + 1 == _ATTEMPTS:
                 raise
@@ -113,13 +114,13 @@ def _start(state: EngineState) -> None:
             return
 
 
-def _shown(settings: Settings) -> dict[str, str | bool | int | list[str] | None]:
+def _shown(settings: Settings) -> JsonObject:
     return {
         "admin_secret_set": settings.admin_secret is not None,
         "cors_domains": "*" if settings.cors.domains is None else list(settings.cors.domains),
         "cors_enabled": settings.cors.enabled,
         "dev_mode": settings.dev_mode,
-        "enabled_apis": sorted(settings.apis),
+        "enabled_apis": [*sorted(settings.apis)],
         "jwk_urls": [config.jwk_url for config in settings.jwt if config.jwk_url],
         "jwt_secret_set": bool(settings.jwt),
         "unauthorized_role": settings.unauthorized_role,

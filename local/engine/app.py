@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import traceback
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
 import psycopg
@@ -81,7 +81,7 @@ class _Api:
             ]
         if "config" in apis:
             routes.append(Route("/v1alpha1/config", self._answered(self._config), methods=["GET"]))
-        missing = {status: self._not_found for status in (404, 405)}
+        missing = dict.fromkeys((404, 405), self._not_found)
         return Starlette(routes=routes, exception_handlers=missing, middleware=_cors(self._settings.cors))
 
     # Endpoints
@@ -169,7 +169,9 @@ class _Api:
     # Shared
 
     def _session(self, request: Request) -> Session:
-        headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
+        headers = [
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw
+        ]
         session = authenticate(headers, self._settings, self._keys_of, time.time())
         request.state.session = session
         return session
@@ -188,14 +190,18 @@ class _Api:
         error = EngineError("not-found", "resource does not exist", status=404)
         return _json(error.body(internal=False), 404)
 
-    def _answered(self, endpoint: Callable[[Request, bytes], Response]) -> Callable[[Request], Awaitable[Response]]:
+    def _answered(
+        self, endpoint: Callable[[Request, bytes], Response]
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def answered(request: Request) -> Response:
             body = await request.body()
             return await run_in_threadpool(self._guarded, endpoint, request, body)
 
         return answered
 
-    def _guarded(self, endpoint: Callable[[Request, bytes], Response], request: Request, body: bytes) -> Response:
+    def _guarded(
+        self, endpoint: Callable[[Request, bytes], Response], request: Request, body: bytes
+    ) -> Response:
         session: Session | None = None
         try:
             return endpoint(request, body)
@@ -209,7 +215,9 @@ class _Api:
         except Exception as error:
             # A fault of the stand-in itself: the log says where, the client only that.
             frame = traceback.extract_tb(error.__traceback__)[-1]
-            log("unstructured", "error", f"{type(error).__name__} at {frame.filename}:{frame.lineno}: {error}")
+            log(
+                "unstructured", "error", f"{type(error).__name__} at {frame.filename}:{frame.lineno}: {error}"
+            )
             failure = EngineError("unexpected", "internal error of the stand-in", status=500)
             return _json(failure.body(internal=False), 500)
 
@@ -218,9 +226,7 @@ def _cors(cors: Cors) -> list[Middleware]:
     if not cors.enabled:
         return []
     wildcards = [domain for domain in cors.domains or () if "*." in domain]
-    patterns = [
-        domain.replace(".", r"\.").replace(r"*\.", r"[A-Za-z0-9-]+\.") for domain in wildcards
-    ]
+    patterns = [domain.replace(".", r"\.").replace(r"*\.", r"[A-Za-z0-9-]+\.") for domain in wildcards]
     return [
         Middleware(
             CORSMiddleware,

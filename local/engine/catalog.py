@@ -58,13 +58,14 @@ class Catalog:
             row = connection.execute("select version from hdb_catalog.hdb_version").fetchone()
             if row is None:
                 connection.execute(
-                    "insert into hdb_catalog.hdb_version (version, upgraded_on) values (%s, now())", (_VERSION,)
+                    "insert into hdb_catalog.hdb_version (version, upgraded_on) values (%s, now())",
+                    (_VERSION,),
                 )
             elif row[0] != _VERSION:
                 raise EngineError(
                     "not-supported",
-                    f"the metadata database holds the catalog of a real engine (version {row[0]}); the stand-in "
-                    "must not write to it: use an empty metadata database, or the real engine",
+                    f"the metadata database holds the catalog of a real engine (version {row[0]}), which the "
+                    "stand-in must not write to: use an empty metadata database, or the real engine",
                 )
             connection.execute(
                 "insert into hdb_catalog.hdb_metadata (id, metadata) values (1, %s) on conflict do nothing",

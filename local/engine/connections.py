@@ -45,11 +45,18 @@ class Connections:
             try:
                 connection = self._idle.get_nowait()
             except queue.Empty:
-                return psycopg.connect(self._conninfo, autocommit=True, connect_timeout=_CONNECT_TIMEOUT)
+                return self._connect()
             if not _alive(connection):
                 connection.close()
                 continue
             return connection
+
+    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        try:
+            return psycopg.connect(self._conninfo, autocommit=True, connect_timeout=_CONNECT_TIMEOUT)
+        except psycopg.ProgrammingError:
+            # libpq quotes a string that it cannot read, password and all.
+            raise psycopg.OperationalError("the connection string cannot be read") from None
 
     def _give_back(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:

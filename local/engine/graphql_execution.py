@@ -21,7 +21,14 @@ from graphql import (
 
 from local.engine.connections import Connections
 from local.engine.errors import EngineError, validation_failed
-from local.engine.graphql_request import Constant, GraphQLRequest, Introspection, Operation, Run, read_operation
+from local.engine.graphql_request import (
+    Constant,
+    GraphQLRequest,
+    Introspection,
+    Operation,
+    Run,
+    read_operation,
+)
 from local.engine.graphql_schema import RoleSchema, table_lookup
 from local.engine.json_types import Json
 from local.engine.query import Aggregate, Insert, SelectMany, SelectOne
@@ -121,7 +128,9 @@ def _empty_response(insert: Insert) -> str:
     values: dict[str, Json] = {}
     for item in insert.output.response:
         kind = type(item).__name__
-        values[item.alias] = 0 if kind == "AffectedItem" else [] if kind == "ReturningItem" else insert.table.graphql_name
+        values[item.alias] = (
+            0 if kind == "AffectedItem" else [] if kind == "ReturningItem" else insert.table.graphql_name
+        )
     return json.dumps(values)
 
 
@@ -178,7 +187,9 @@ def _introspect(part: Introspection, operation: Operation, role: RoleSchema) -> 
         raise validation_failed(errors[0].message)
     result = execute_sync(role.schema, document, variable_values=operation.variables)
     if not isinstance(result, ExecutionResult) or result.errors or result.data is None:
-        message = result.errors[0].message if isinstance(result, ExecutionResult) and result.errors else "failed"
+        message = (
+            result.errors[0].message if isinstance(result, ExecutionResult) and result.errors else "failed"
+        )
         raise validation_failed(message)
     value: Json = result.data[part.alias]
     return value

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917
 """A GraphQL request read against a role's schema: what is asked of which table. Pure."""
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     SelectionSetNode,
     Undefined,
     get_named_type,
@@ -268,7 +270,7 @@ class _Reader:
                 if fragment.type_condition.name.value == kind.name:
                     yield from self._collected(kind, fragment.selection_set, path, (*within, name))
 
-    def _wanted(self, node: FieldNode | FragmentSpreadNode | InlineFragmentNode, path: str) -> bool:
+    def _wanted(self, node: SelectionNode, path: str) -> bool:
         for directive in node.directives or ():
             name = directive.name.value
             if name not in _KNOWN_DIRECTIVES:
@@ -293,7 +295,9 @@ class _Reader:
             where = f"{path}.args.{name}"
             value: Json | Missing = Missing()
             if name in written:
-                value = self.values.read(written[name], argument.type, where, has_default=_has_default(argument))
+                value = self.values.read(
+                    written[name], argument.type, where, has_default=_has_default(argument)
+                )
             if isinstance(value, Missing):
                 if isinstance(argument.type, GraphQLNonNull):
                     raise validation_failed(f"missing required field '{name}'", where)
@@ -303,7 +307,9 @@ class _Reader:
 
     # Rows
 
-    def _items(self, node: FieldNode, definition: GraphQLField, table: TrackedTable, path: str) -> tuple[Item, ...]:
+    def _items(
+        self, node: FieldNode, definition: GraphQLField, table: TrackedTable, path: str
+    ) -> tuple[Item, ...]:
         kind = _object_type(definition)
         items: list[Item] = []
         for alias, field_node, field_definition, where in self._fields(kind, node.selection_set, path):
@@ -380,7 +386,9 @@ class _Reader:
         terms = value if isinstance(value, list) else []
         return tuple(order for term in terms for order in self._order_terms(table, term, ()))
 
-    def _order_terms(self, table: TrackedTable, term: Json, through: tuple[Relationship, ...]) -> Iterator[Order]:
+    def _order_terms(
+        self, table: TrackedTable, term: Json, through: tuple[Relationship, ...]
+    ) -> Iterator[Order]:
         for name, direction in (term or {}).items() if isinstance(term, dict) else ():
             relationship = table.relationships.get(name)
             if relationship is not None:
@@ -405,9 +413,13 @@ class _Reader:
             if field_definition is None:
                 items.append(TypeNameItem(alias=alias, type_name=kind.name))
             elif field_node.name.value == "nodes":
-                items.append(NodesItem(alias=alias, items=self._items(field_node, field_definition, table, where)))
+                items.append(
+                    NodesItem(alias=alias, items=self._items(field_node, field_definition, table, where))
+                )
             else:
-                items.append(SummaryItem(alias=alias, parts=self._summary(field_node, field_definition, table, where)))
+                items.append(
+                    SummaryItem(alias=alias, parts=self._summary(field_node, field_definition, table, where))
+                )
         return self._rows(table, (), arguments, path), tuple(items)
 
     def _summary(
@@ -421,7 +433,9 @@ class _Reader:
             elif field_node.name.value == "count":
                 arguments = self._arguments(field_node, field_definition, where)
                 columns = tuple(column_of(table, name) for name in _names(arguments.get("columns")))
-                parts.append(CountItem(alias=alias, columns=columns, distinct=arguments.get("distinct") is True))
+                parts.append(
+                    CountItem(alias=alias, columns=columns, distinct=arguments.get("distinct") is True)
+                )
             else:
                 function = field_node.name.value
                 if function not in _AGGREGATES:
@@ -443,11 +457,15 @@ class _Reader:
         arguments = self._arguments(node, definition, path)
         kind = meaning.kind
         if kind == "select":
-            return SelectMany(rows=self._rows(table, self._items(node, definition, table, path), arguments, path))
+            return SelectMany(
+                rows=self._rows(table, self._items(node, definition, table, path), arguments, path)
+            )
         if kind == "select_by_pk":
             permission = self._select(table)
             items = self._items(node, definition, table, path)
-            return SelectOne(rows=Rows(table=table, items=items, where=(permission.filter, _equals(table, arguments))))
+            return SelectOne(
+                rows=Rows(table=table, items=items, where=(permission.filter, _equals(table, arguments)))
+            )
         if kind == "select_aggregate":
             rows, aggregate = self._aggregated(node, definition, table, arguments, path)
             return Aggregate(rows=rows, items=aggregate)
@@ -461,15 +479,17 @@ class _Reader:
                 if kind == "delete_by_pk"
                 else self._where(arguments.get("where"), table, f"{path}.args.where")
             )
-            permission = self._write("delete", table)
+            allowed = self._write("delete", table)
             output = self._output(kind == "delete_by_pk", node, definition, table, path)
-            return Delete(table=table, where=(permission.filter, where), output=output)
+            return Delete(table=table, where=(allowed.filter, where), output=output)
         raise validation_failed(f"field '{node.name.value}' is not supported", path)
 
     def _write(self, operation: str, table: TrackedTable) -> WritePermission:
         permission = self.role.write(operation, table)
         if permission is None:
-            raise EngineError("permission-denied", f"role {self.role.role} may not {operation} {table.name[1]}")
+            raise EngineError(
+                "permission-denied", f"role {self.role.role} may not {operation} {table.name[1]}"
+            )
         return permission
 
     def _insert(
@@ -597,7 +617,9 @@ def _natural(value: Json, path: str) -> int | None:
     if not isinstance(value, int):
         return None
     if value < 0:
-        raise validation_failed("expected a non-negative 32-bit integer for type 'Int', but found an integer", path)
+        raise validation_failed(
+            "expected a non-negative 32-bit integer for type 'Int', but found an integer", path
+        )
     return value
 
 
@@ -610,7 +632,9 @@ def _equals(table: TrackedTable, values: Json) -> Expression:
         ExpressionReader(tables=lambda _: None, graphql=True).read({name: {"_eq": value}}, table)
         for name, value in (values if isinstance(values, dict) else {}).items()
     ]
-    if not parts or not all(isinstance(part, Compare) and isinstance(part.operand, Literal) for part in parts):
+    if not parts or not all(
+        isinstance(part, Compare) and isinstance(part.operand, Literal) for part in parts
+    ):
         raise validation_failed("a primary key is expected")
     return And(parts=tuple(parts))
 

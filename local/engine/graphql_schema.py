@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from graphql import (
     GraphQLArgument,
@@ -32,6 +32,8 @@ from local.engine import expressions
 from local.engine.expressions import Relationship
 from local.engine.model import Model, SelectPermission, TrackedTable, WritePermission
 from local.engine.tables import Column, TableName
+
+_Named = TypeVar("_Named")
 
 RootKind: TypeAlias = Literal[
     "select",
@@ -154,7 +156,9 @@ class _Builder:
     admin: bool
     backend: bool
     scalars: dict[str, GraphQLScalarType] = field(default_factory=dict)
-    made: dict[str, GraphQLObjectType | GraphQLInputObjectType | GraphQLEnumType] = field(default_factory=dict)
+    made: dict[str, GraphQLObjectType | GraphQLInputObjectType | GraphQLEnumType] = field(
+        default_factory=dict
+    )
 
     def build(self) -> RoleSchema:
         queries: dict[str, GraphQLField] = {}
@@ -167,14 +171,15 @@ class _Builder:
         if not has_queries:
             queries["no_queries_available"] = GraphQLField(
                 GraphQLString,
-                description="There are no queries available to the current role. Either there are no sources or "
-                "remote schemas configured, or the current role doesn't have the required permissions.",
+                description="Stands here because the current role may ask nothing else.",
                 extensions={"engine": RootMeaning(kind="nothing")},
             )
         schema = GraphQLSchema(
             query=GraphQLObjectType("query_root", _sorted(queries)),
             mutation=GraphQLObjectType("mutation_root", _sorted(mutations)) if mutations else None,
-            subscription=GraphQLObjectType("subscription_root", _sorted(subscriptions)) if subscriptions else None,
+            subscription=GraphQLObjectType("subscription_root", _sorted(subscriptions))
+            if subscriptions
+            else None,
             assume_valid=True,  # types without fields are legal in the engine
         )
         return RoleSchema(
@@ -209,7 +214,9 @@ class _Builder:
                 args=self._row_arguments(table),
                 extensions=_root("select_aggregate", table),
             )
-        stream = GraphQLField(many, args=self._stream_arguments(table), extensions=_root("select_stream", table))
+        stream = GraphQLField(
+            many, args=self._stream_arguments(table), extensions=_root("select_stream", table)
+        )
         for kind, made in roots.items():
             if permission.query_root_fields is None or kind in permission.query_root_fields:
                 queries[self._root_name(kind, table)] = made
@@ -291,7 +298,11 @@ class _Builder:
     def _readable(self, table: TrackedTable) -> list[Column]:
         permission = self._select(table)
         columns = permission.columns if permission else frozenset()
-        return [each for each in table.database.columns if each.name in columns and each.name in table.column_names]
+        return [
+            each
+            for each in table.database.columns
+            if each.name in columns and each.name in table.column_names
+        ]
 
     def _readable_key(self, table: TrackedTable) -> list[Column]:
         key = table.database.primary_key
@@ -330,7 +341,10 @@ class _Builder:
         return made
 
     def _enum(self, name: str, values: Iterable[str]) -> GraphQLEnumType:
-        made = self._once(name, lambda: GraphQLEnumType(name, {value: value for value in sorted(values) if _NAME.match(value)}))
+        made = self._once(
+            name,
+            lambda: GraphQLEnumType(name, {value: value for value in sorted(values) if _NAME.match(value)}),
+        )
         if not isinstance(made, GraphQLEnumType):
             raise TypeError(name)
         return made
@@ -349,7 +363,9 @@ class _Builder:
             made: dict[str, GraphQLField] = {}
             for column in self._readable(table):
                 scalar = self._scalar(column)
-                arguments = {"path": GraphQLArgument(GraphQLString)} if scalar.name in ("json", "jsonb") else {}
+                arguments = (
+                    {"path": GraphQLArgument(GraphQLString)} if scalar.name in ("json", "jsonb") else {}
+                )
                 made[table.column_names[column.name]] = GraphQLField(
                     scalar if column.nullable else GraphQLNonNull(scalar),
                     args=arguments,
@@ -362,7 +378,11 @@ class _Builder:
         return self._object(table.graphql_name, fields)
 
     def _related(
-        self, made: dict[str, GraphQLField], relationship: Relationship, target: TrackedTable, table: TrackedTable
+        self,
+        made: dict[str, GraphQLField],
+        relationship: Relationship,
+        target: TrackedTable,
+        table: TrackedTable,
     ) -> None:
         meaning = RelationMeaning(relationship=relationship, target=target)
         if not relationship.to_many:
@@ -474,7 +494,9 @@ class _Builder:
     def _order_by(self, table: TrackedTable) -> GraphQLInputObjectType:
         def fields() -> dict[str, GraphQLInputField]:
             order = self._enum("order_by", ORDERS)
-            made = {table.column_names[column.name]: GraphQLInputField(order) for column in self._readable(table)}
+            made = {
+                table.column_names[column.name]: GraphQLInputField(order) for column in self._readable(table)
+            }
             for relationship, target in self._targets(table):
                 if not relationship.to_many:
                     made[relationship.name] = GraphQLInputField(self._order_by(target))
@@ -541,7 +563,9 @@ class _Builder:
         return [
             column
             for column in table.database.columns
-            if column.name in permission.columns and column.name in table.column_names and not column.generated
+            if column.name in permission.columns
+            and column.name in table.column_names
+            and not column.generated
         ]
 
     def _values(self, table: TrackedTable, columns: Iterable[Column]) -> dict[str, GraphQLInputField]:
@@ -556,7 +580,9 @@ class _Builder:
         columns = self._written(table, permission)
         return self._input(f"{table.graphql_name}_insert_input", lambda: self._values(table, columns))
 
-    def _update_operations(self, table: TrackedTable, permission: WritePermission) -> dict[str, GraphQLArgument]:
+    def _update_operations(
+        self, table: TrackedTable, permission: WritePermission
+    ) -> dict[str, GraphQLArgument]:
         columns = self._written(table, permission)
         name = table.graphql_name
         made: dict[str, GraphQLArgument] = {}
@@ -580,7 +606,9 @@ class _Builder:
 
         return self._input(f"{table.graphql_name}_pk_columns_input", fields)
 
-    def _on_conflict(self, table: TrackedTable, update: WritePermission | None) -> GraphQLInputObjectType | None:
+    def _on_conflict(
+        self, table: TrackedTable, update: WritePermission | None
+    ) -> GraphQLInputObjectType | None:
         if not table.database.uniques or update is None:
             return None
         columns = [table.column_names[column.name] for column in self._written(table, update)]
@@ -605,7 +633,7 @@ def _root(kind: RootKind, table: TrackedTable) -> dict[str, RootMeaning]:
     return {"engine": RootMeaning(kind=kind, table=table)}
 
 
-def _sorted(named: dict[str, object]) -> dict[str, object]:
+def _sorted(named: dict[str, _Named]) -> dict[str, _Named]:
     return dict(sorted(named.items()))
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0911, PLR0912, PLR0917
 """Input values of GraphQL: literals and variables brought to JSON, with the engine's messages. Pure."""
 
 from __future__ import annotations
@@ -115,7 +116,9 @@ class ValueReader:
 
     variables: Mapping[str, Variable]
 
-    def read(self, node: ValueNode, kind: GraphQLInputType, path: str, *, has_default: bool = False) -> Json | Missing:
+    def read(
+        self, node: ValueNode, kind: GraphQLInputType, path: str, *, has_default: bool = False
+    ) -> Json | Missing:
         """A literal or variable of type `kind`, MISSING where a variable has no value."""
         if isinstance(node, VariableNode):
             variable = self.variables.get(node.name.value)
@@ -123,7 +126,10 @@ class ValueReader:
                 raise validation_failed(f'unbound variable "{node.name.value}"', path)
             if not _fits(variable.type, kind, loose=has_default or variable.has_default):
                 declared = print_ast(variable.type)
-                message = f"variable '{variable.name}' is declared as '{declared}', but used where '{kind}' is expected"
+                message = (
+                    f"variable '{variable.name}' is declared as '{declared}', "
+                    f"but used where '{kind}' is expected"
+                )
                 raise validation_failed(message, path)
             if not variable.given:
                 return MISSING
@@ -141,7 +147,8 @@ class ValueReader:
             if not isinstance(node, ListValueNode):
                 return [_known(self.read(node, kind.of_type, f"{path}[0]"))]
             return [
-                _known(self.read(each, kind.of_type, f"{path}[{index}]")) for index, each in enumerate(node.values)
+                _known(self.read(each, kind.of_type, f"{path}[{index}]"))
+                for index, each in enumerate(node.values)
             ]
         if isinstance(kind, GraphQLInputObjectType):
             if not isinstance(node, ObjectValueNode):
@@ -281,8 +288,8 @@ def _mismatch(wanted: str, name: str, found: str, path: str) -> EngineError:
     return validation_failed(f"expected {wanted} for type '{name}', but found {found}", path)
 
 
-def _null_message(kind: GraphQLNonNull[GraphQLInputType]) -> str:
-    return f"unexpected null value for type '{kind.of_type}'"
+def _null_message(kind: GraphQLInputType) -> str:
+    return f"unexpected null value for type '{str(kind).removesuffix('!')}'"
 
 
 def _describe_json(value: Json) -> str:

@@ -144,7 +144,10 @@ class KeySet:
         request = Request(url, headers={"Accept": "application/json"})  # noqa: S310 - the operator's own URL
         try:
             with urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310 - the operator's own URL
-                body, headers = response.read(), {name.lower(): value for name, value in response.headers.items()}
+                body, headers = (
+                    response.read(),
+                    {name.lower(): value for name, value in response.headers.items()},
+                )
         except HTTPError as error:
             text = error.read().decode(errors="replace")[:500]
             _critical({"response": text, "status_code": error.code, "url": url})

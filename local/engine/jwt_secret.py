@@ -175,7 +175,9 @@ def _key(kind: str | None, raw: Json) -> VerificationKey:
         raise JwtSecretError(f"Error in $: Invalid JWK: Key type: {kind} is not supported")
     try:
         pem = raw.encode()
-        key = load_pem_x509_certificate(pem).public_key() if b"CERTIFICATE" in pem else load_pem_public_key(pem)
+        key = (
+            load_pem_x509_certificate(pem).public_key() if b"CERTIFICATE" in pem else load_pem_public_key(pem)
+        )
     except ValueError as error:
         raise JwtSecretError("Error in $: Invalid JWK: Could not decode the PEM key") from error
     if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):

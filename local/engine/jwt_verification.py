@@ -217,7 +217,9 @@ def _claims_object(value: Json, place: str, *, stringified: bool) -> JsonObject:
     except (ValueError, RecursionError):
         claims = None
     if not isinstance(claims, dict):
-        raise EngineError("jwt-invalid-claims", f"expecting stringified json at: '{place}', but found: {value}")
+        raise EngineError(
+            "jwt-invalid-claims", f"expecting stringified json at: '{place}', but found: {value}"
+        )
     return claims
 
 

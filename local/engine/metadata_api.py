@@ -62,9 +62,8 @@ def _command(work: _Work, request: JsonObject, version: int) -> Json:
     if kind == "bulk":
         return _bulk(work, request, version)
     name = kind.removeprefix("pg_")
-    if kind in _COMMANDS or (kind != name and name in _TABLE_COMMANDS) or kind in _TABLE_COMMANDS:
-        if "args" not in request:
-            raise parse_failed('key "args" not found')
+    if "args" not in request and (kind in _COMMANDS or name in _TABLE_COMMANDS):
+        raise parse_failed('key "args" not found')
     if kind in _COMMANDS:
         return _COMMANDS[kind](work, request, version)
     if name in _TABLE_COMMANDS and (kind != name or name in _UNPREFIXED):
@@ -216,12 +215,12 @@ def _edit(work: _Work, name: str, args: JsonObject) -> None:
     known = {each.name for each in work.model.inconsistencies}
 
     def accept(model: Model) -> None:
-        refuse_new(model, known)
+        _refuse_new(model, known)
 
     work.put(_TABLE_COMMANDS[name](work.metadata, args), accept)
 
 
-def refuse_new(model: Model, known: set[str]) -> None:
+def _refuse_new(model: Model, known: set[str]) -> None:
     """Raise EngineError where an object is inconsistent that was not before."""
     new = [each for each in model.inconsistencies if each.name not in known]
     if not new:

@@ -47,7 +47,9 @@ def add_source(metadata: JsonObject, args: JsonObject, kind: str) -> JsonObject:
 
 
 def _given(args: JsonObject) -> JsonObject:
-    return {key: args[key] for key in ("name", "configuration", "customization", "health_check") if key in args}
+    return {
+        key: args[key] for key in ("name", "configuration", "customization", "health_check") if key in args
+    }
 
 
 def drop_source(metadata: JsonObject, args: JsonObject) -> JsonObject:
@@ -63,7 +65,8 @@ def track_table(metadata: JsonObject, args: JsonObject) -> JsonObject:
     """`pg_track_table`."""
     result = copy.deepcopy(metadata)
     source = find_source(result, _source_name(args))
-    given = args if "table" in args else {"table": {key: args[key] for key in ("schema", "name") if key in args}}
+    bare: JsonObject = {"table": {key: args[key] for key in ("schema", "name") if key in args}}
+    given = args if "table" in args else bare
     table = canonical_table(
         {key: given[key] for key in ("table", "configuration", "is_enum") if key in given}, _ARGS
     )
@@ -123,7 +126,7 @@ def drop_permission(metadata: JsonObject, args: JsonObject, operation: Operation
             where = shown(table_key(table["table"]))
             message = f'{operation} permission on table "{where}" for role "{role}" does not exist'
             raise EngineError("permission-denied", message, path=_ARGS)
-        return {**table, key: kept}
+        return {**table, key: [*kept]}
 
     return _edit_table(metadata, args, edit)
 
@@ -189,7 +192,9 @@ def text(args: JsonObject, key: str) -> str:
     return value
 
 
-def _edit_table(metadata: JsonObject, args: JsonObject, edit: Callable[[JsonObject], JsonObject]) -> JsonObject:
+def _edit_table(
+    metadata: JsonObject, args: JsonObject, edit: Callable[[JsonObject], JsonObject]
+) -> JsonObject:
     result = copy.deepcopy(metadata)
     source = find_source(result, _source_name(args))
     key = _table_of(args)

@@ -8,7 +8,7 @@ Parts that the stand-in does not execute are kept as they were written.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from local.engine.errors import EngineError, parse_failed
@@ -99,7 +99,9 @@ def canonical_metadata(value: Json, path: str) -> JsonObject:
     document = _object(value, "Metadata", path)
     version = document.get("version", 1)
     if version != 3:
-        raise EngineError("not-supported", f"the stand-in takes metadata of version 3, not {version}", path=path)
+        raise EngineError(
+            "not-supported", f"the stand-in takes metadata of version 3, not {version}", path=path
+        )
     sources = _list(_required(document, "sources", path), "Sources", f"{path}.sources")
     by_name: dict[str, JsonObject] = {}
     for index, source in enumerate(sources):
@@ -133,7 +135,7 @@ def canonical_source(value: Json, path: str) -> JsonObject:
         "tables": [tables[key] for key in sorted(tables, key=lambda key: (key[1], key[0]))],
     }
     functions = _list(source.get("functions") or [], "Functions", f"{path}.functions")
-    _put(result, "functions", sorted(map(_function, functions), key=_function_key))
+    _put(result, "functions", [*sorted(map(_function, functions), key=_function_key)])
     for key, sorted_by in (
         ("native_queries", "root_field_name"),
         ("stored_procedures", "stored_procedure"),
@@ -205,7 +207,9 @@ def _check_permission(body: JsonObject, path: str) -> None:
             _object(body[key], "BoolExp" if key != "set" else "ColumnValues", f"{path}.{key}")
     limit = body.get("limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise parse_failed("unexpected negative value" if isinstance(limit, int) else "limit must be an Int", path)
+        raise parse_failed(
+            "unexpected negative value" if isinstance(limit, int) else "limit must be an Int", path
+        )
 
 
 def qualified_name(value: Json, path: str) -> JsonObject:
@@ -234,15 +238,15 @@ def table_configuration(value: Json) -> JsonObject | None:
     names, columns = configuration["custom_column_names"], configuration["column_config"]
     if isinstance(names, dict) and isinstance(columns, dict):
         # Either spelling names a column; the export gives both.
-        merged = {str(name): {"custom_name": custom} for name, custom in names.items()}
+        merged: dict[str, JsonObject] = {str(name): {"custom_name": custom} for name, custom in names.items()}
         for name, column in columns.items():
             if isinstance(column, dict):
                 merged[name] = {**merged.get(name, {}), **column}
-        configuration["column_config"] = dict(merged)
+        configuration["column_config"] = {**merged}
         configuration["custom_column_names"] = {
             name: column["custom_name"] for name, column in merged.items() if column.get("custom_name")
         }
-    kept = {key: each for key, each in configuration.items() if each is not None}
+    kept: JsonObject = {key: each for key, each in configuration.items() if each is not None}
     return None if kept == _EMPTY_TABLE_CONFIGURATION else kept
 
 
@@ -253,7 +257,8 @@ def _configuration(value: Json, path: str) -> JsonObject:
     replicas = configuration.pop("read_replicas", None)
     if isinstance(replicas, list) and replicas:
         configuration["read_replicas"] = [
-            _connection_info(replica, f"{path}.read_replicas[{index}]") for index, replica in enumerate(replicas)
+            _connection_info(replica, f"{path}.read_replicas[{index}]")
+            for index, replica in enumerate(replicas)
         ]
     if configuration.get("extensions_schema") == "public":
         del configuration["extensions_schema"]
@@ -267,13 +272,14 @@ def _connection_info(value: Json, path: str) -> JsonObject:
     info.setdefault("use_prepared_statements", False)
     if info["isolation_level"] not in _ISOLATION_LEVELS:
         raise parse_failed(
-            f"unknown isolation level: expected one of {', '.join(_ISOLATION_LEVELS)}", f"{path}.isolation_level"
+            f"unknown isolation level: expected one of {', '.join(_ISOLATION_LEVELS)}",
+            f"{path}.isolation_level",
         )
     return {key: each for key, each in info.items() if each is not None}
 
 
 def _function(value: Json) -> JsonObject:
-    function = copy.deepcopy(value) if isinstance(value, dict) else {"function": value}
+    function: JsonObject = copy.deepcopy(value) if isinstance(value, dict) else {"function": value}
     function["function"] = qualified_name(function.get("function"), "$.args.metadata.functions")
     return {key: each for key, each in function.items() if each not in (None, {}, [])}
 
@@ -294,10 +300,9 @@ def _sort_key(name: str) -> Callable[[Json], str]:
     return lambda entry: str(entry.get(name)) if isinstance(entry, dict) else ""
 
 
-def _put(target: JsonObject, key: str, value: Json | Iterable[Json]) -> None:
-    kept = value if isinstance(value, dict | list | str | int | float) or value is None else list(value)
-    if kept not in (None, False, [], {}):
-        target[key] = kept  # type: ignore[assignment]
+def _put(target: JsonObject, key: str, value: Json) -> None:
+    if value not in (None, False, [], {}):
+        target[key] = value
 
 
 def _required(owner: JsonObject, key: str, path: str) -> Json:

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917
 """Metadata held against the databases: the tables that roles may use, and the inconsistent objects. Pure."""
 
 from __future__ import annotations
@@ -237,14 +238,19 @@ def _root_fields(configured: JsonObject) -> dict[str, str]:
 
 
 def _relationships(
-    entry: JsonObject, table: TrackedTable, tables: Mapping[TableName, TrackedTable], found: list[Inconsistency]
+    entry: JsonObject,
+    table: TrackedTable,
+    tables: Mapping[TableName, TrackedTable],
+    found: list[Inconsistency],
 ) -> dict[str, Relationship]:
     relationships: dict[str, Relationship] = {}
     for key, kind in (("object_relationships", "object"), ("array_relationships", "array")):
         for definition in _objects(entry, key):
             name = str(definition["name"])
             try:
-                relationships[name] = _relationship(name, kind == "array", definition.get("using"), table, tables)
+                relationships[name] = _relationship(
+                    name, kind == "array", definition.get("using"), table, tables
+                )
             except ExpressionError as error:
                 found.append(
                     Inconsistency(
@@ -275,7 +281,9 @@ def _relationship(
     if isinstance(manual, dict):
         target = _named_table(manual.get("remote_table"))
         mapping = manual.get("column_mapping")
-        pairs = tuple((here, str(there)) for here, there in mapping.items()) if isinstance(mapping, dict) else ()
+        pairs = (
+            tuple((here, str(there)) for here, there in mapping.items()) if isinstance(mapping, dict) else ()
+        )
     elif isinstance(on, dict) and "table" in on:
         target = _named_table(on["table"])
         other = tables.get(target)
@@ -292,7 +300,9 @@ def _relationship(
     else:
         columns = _names(on)
         match = [
-            key for key in table.database.foreign_keys if sorted(here for here, _ in key.pairs) == sorted(columns)
+            key
+            for key in table.database.foreign_keys
+            if sorted(here for here, _ in key.pairs) == sorted(columns)
         ]
         if len(match) != 1:
             raise ExpressionError("no foreign constraint exists on the given column(s)")
@@ -326,6 +336,7 @@ def _permissions(
 ) -> dict[str, SelectPermission | WritePermission]:
     key = f"{operation}_permissions"
     permissions: dict[str, SelectPermission | WritePermission] = {}
+    place = f"in table {shown(table.name)} in source {table.source}"
     for definition in _objects(entry, key):
         role, body = str(definition["role"]), definition["permission"]
         body = body if isinstance(body, dict) else {}
@@ -335,7 +346,7 @@ def _permissions(
             found.append(
                 Inconsistency(
                     type=f"{operation}_permission",
-                    name=f"{operation}_permission {role} in table {shown(table.name)} in source {table.source}",
+                    name=f"{operation}_permission {role} {place}",
                     definition={
                         "comment": definition.get("comment"),
                         "permission": {**_PERMISSION_DEFAULTS[operation], **body},
@@ -413,7 +424,9 @@ def without(metadata: JsonObject, inconsistencies: tuple[Inconsistency, ...]) ->
     result = copy.deepcopy(metadata)
     for each in inconsistencies:
         if each.table is None:
-            result["sources"] = [source for source in _objects(result, "sources") if source["name"] != each.source]
+            result["sources"] = [
+                source for source in _objects(result, "sources") if source["name"] != each.source
+            ]
             continue
         for source in _objects(result, "sources"):
             if source["name"] == each.source:

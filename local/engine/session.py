@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917
 """Who sends a request: the administrator, a role named by a signed token, or nobody. Pure."""
 
 from __future__ import annotations

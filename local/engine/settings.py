@@ -72,7 +72,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if text.lower() in ("true", "t", "yes", "y"):
             return True
         if text.lower() not in ("false", "f", "no", "n"):
-            problem(name, "Not a valid boolean text. True values are t, true, y, yes; false values f, false, n, no.")
+            problem(
+                name,
+                "Not a valid boolean text. True values are t, true, y, yes; false values f, false, n, no.",
+            )
         return False
 
     database = environment.get("HASURA_GRAPHQL_DATABASE_URL")
@@ -96,7 +99,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
                 "(HASURA_GRAPHQL_ADMIN_SECRET) or  --access-key (HASURA_GRAPHQL_ACCESS_KEY) to be set"
             )
     if environment.get("HASURA_GRAPHQL_AUTH_HOOK"):
-        problem("HASURA_GRAPHQL_AUTH_HOOK", "the stand-in engine has no authentication hook; use a JWT secret")
+        problem(
+            "HASURA_GRAPHQL_AUTH_HOOK", "the stand-in engine has no authentication hook; use a JWT secret"
+        )
     port_text = environment.get("HASURA_GRAPHQL_SERVER_PORT", "8080")
     if not (port_text.isdigit() and 0 < int(port_text) < 65536):
         problem("HASURA_GRAPHQL_SERVER_PORT", f"not a port between 1 and 65535: {port_text!r}")

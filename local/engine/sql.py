@@ -1,3 +1,4 @@
+# ruff: noqa: S608, PLR0911, PLR0917 - the SQL holds quoted names and numbered parameters only
 """SQL for what a GraphQL operation asks. Pure: names are quoted, every value is a parameter.
 
 Each statement gives one row: the answer's JSON as text, and for mutations whether the check held.
@@ -32,7 +33,6 @@ from local.engine.json_types import Json
 from local.engine.model import TrackedTable
 from local.engine.query import (
     AffectedItem,
-    Aggregate,
     AggregateItem,
     ColumnItem,
     CountItem,
@@ -45,7 +45,6 @@ from local.engine.query import (
     Order,
     Output,
     Query,
-    RelatedItem,
     ReturningItem,
     Rows,
     SelectMany,
@@ -97,7 +96,9 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def query_statement(query: Query, session: Session, tables: Callable[[TableName], TrackedTable | None]) -> Statement:
+def query_statement(
+    query: Query, session: Session, tables: Callable[[TableName], TrackedTable | None]
+) -> Statement:
     """SQL of a query field."""
     writer = _Writer(session=session, tables=tables)
     if isinstance(query, SelectMany):
@@ -210,7 +211,9 @@ class _Writer:
             first, *others = joins
             source = f"{self._from(first[0].target)} {first[2]}"
             for relationship, outer, here in others:
-                source += f" JOIN {self._from(relationship.target)} {here} ON {_joined(relationship, outer, here)}"
+                source += (
+                    f" JOIN {self._from(relationship.target)} {here} ON {_joined(relationship, outer, here)}"
+                )
             where = _joined(first[0], first[1], first[2])
             expression = f"(SELECT {inner}.{quote(order.column)} FROM {source} WHERE {where} LIMIT 1)"
         return f"{expression} {order.direction}"
@@ -332,12 +335,13 @@ class _Writer:
             return f"({column} IS {'NOT ' if wanted in (False, 'false') else ''}NULL)"
         value = self._value(compare.operand)
         if operator in ("_in", "_nin"):
-            written = value if isinstance(value, str) else self._list_text(value, compare.column)
-            array = self.parameter(written, f"{compare.column.type_sql}[]")
+            listed = value if isinstance(value, str) else self._list_text(value, compare.column)
+            array = self.parameter(listed, f"{compare.column.type_sql}[]")
             return f"({column} {'= ANY' if operator == '_in' else '<> ALL'} ({array}))"
         if takes_list(operator):
-            written = value if isinstance(value, str) else _array_text(value if isinstance(value, list) else [value])
-            return f"({column} {_BINARY[operator]} {self.parameter(written, 'text[]')})"
+            names = value if isinstance(value, list) else [value]
+            keys = value if isinstance(value, str) else _array_text(names)
+            return f"({column} {_BINARY[operator]} {self.parameter(keys, 'text[]')})"
         if operator in ("_eq", "_neq", "_ne") and value is None:
             return f"({column} IS {'' if operator == '_eq' else 'NOT '}NULL)"
         type_sql = "text" if operator == "_has_key" else compare.column.type_sql
@@ -415,7 +419,8 @@ class _Writer:
                 written = f"{alias}.{quote(name)} + {written}"
             sets.append(f"{quote(name)} = {written}")
         sets += [
-            f"{quote(name)} = {self._preset(value, _column(table, name))}" for name, value in update.presets.items()
+            f"{quote(name)} = {self._preset(value, _column(table, name))}"
+            for name, value in update.presets.items()
         ]
         where = self._where(update.where, table, alias)
         check = self.condition(update.check, table, alias, alias)
@@ -499,4 +504,3 @@ def _column(table: TrackedTable, name: str) -> Column:
     if column is None:
         raise EngineError("unexpected", f"column {name} of {table.name[1]} does not exist", status=500)
     return column
-

@@ -147,7 +147,9 @@ class EngineState:
         for source in _sources(metadata):
             name = str(source["name"])
             if source.get("kind") != "postgres":
-                databases[name] = SourceFault(reason=f"the stand-in has no sources of kind {source.get('kind')}")
+                databases[name] = SourceFault(
+                    reason=f"the stand-in has no sources of kind {source.get('kind')}"
+                )
                 continue
             url = self.source_url(source)
             databases[name] = url if isinstance(url, SourceFault) else self._tables(url)

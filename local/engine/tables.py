@@ -77,7 +77,8 @@ select c.oid::int8, n.nspname, c.relname,
             'is_array', coalesce(b.typcategory, t.typcategory) = 'A',
             'nullable', not a.attnotnull,
             'generated', a.attgenerated <> '' or a.attidentity = 'a') order by a.attnum)
-        from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = nullif(t.typbasetype, 0)
+        from pg_attribute a join pg_type t on t.oid = a.atttypid
+        left join pg_type b on b.oid = nullif(t.typbasetype, 0)
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]')::text as columns,
     coalesce((
         select json_agg(json_build_object('name', k.conname, 'primary', k.contype = 'p', 'columns', (
@@ -86,12 +87,14 @@ select c.oid::int8, n.nspname, c.relname,
             join pg_attribute a on a.attrelid = c.oid and a.attnum = key.number)) order by k.conname)
         from pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'u')), '[]')::text as uniques,
     coalesce((
-        select json_agg(json_build_object('name', k.conname, 'schema', fn.nspname, 'table', f.relname, 'pairs', (
+        select json_agg(json_build_object(
+            'name', k.conname, 'schema', fn.nspname, 'table', f.relname, 'pairs', (
             select json_agg(json_build_array(a.attname, fa.attname) order by key.position)
             from unnest(k.conkey, k.confkey) with ordinality key (here, there, position)
             join pg_attribute a on a.attrelid = c.oid and a.attnum = key.here
             join pg_attribute fa on fa.attrelid = k.confrelid and fa.attnum = key.there)) order by k.conname)
-        from pg_constraint k join pg_class f on f.oid = k.confrelid join pg_namespace fn on fn.oid = f.relnamespace
+        from pg_constraint k join pg_class f on f.oid = k.confrelid
+        join pg_namespace fn on fn.oid = f.relnamespace
         where k.conrelid = c.oid and k.contype = 'f'), '[]')::text as foreign_keys
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'v', 'm', 'p', 'f')
@@ -103,7 +106,9 @@ where c.relkind in ('r', 'v', 'm', 'p', 'f')
 def read_tables(connection: psycopg.Connection[tuple[object, ...]]) -> dict[TableName, DatabaseTable]:
     """Every table that metadata may track, by name."""
     tables: dict[TableName, DatabaseTable] = {}
-    for oid, schema, name, insertable, updatable, columns, uniques, foreign_keys in connection.execute(_QUERY):
+    for oid, schema, name, insertable, updatable, columns, uniques, foreign_keys in connection.execute(
+        _QUERY
+    ):
         key = (str(schema), str(name))
         tables[key] = DatabaseTable(
             oid=int(str(oid)),

@@ -206,9 +206,7 @@ def stand_in(environment: Mapping[str, str]) -> Iterator[_Process]:
                 stderr=subprocess.STDOUT,
             )
         try:
-            yield _Process(
-                endpoint=f"http://127.0.0.1:{port}", stand_in=True, process=process, output=output
-            )
+            yield _Process(endpoint=f"http://127.0.0.1:{port}", stand_in=True, process=process, output=output)
         finally:
             process.terminate()
             try:

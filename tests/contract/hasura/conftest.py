@@ -70,7 +70,11 @@ def start_engine(pytestconfig: pytest.Config, contract_network: str | None) -> S
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     image = engine_image(terminalreporter.config)
-    for test, what in (("test_case", "cases"), ("test_start", "starts"), ("test_refresh", "key set refreshes")):
+    for test, what in (
+        ("test_case", "cases"),
+        ("test_start", "starts"),
+        ("test_refresh", "key set refreshes"),
+    ):
         counts = {
             outcome: sum(
                 f"{SUITE}::{test}[" in report.nodeid and (report.when == "call" or outcome != "passed")

@@ -12,12 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.images.containers import docker
 
-_CACHE_CONTROL = {"maxage5": "max-age=5", "maxage60": "max-age=60", "nostore": "no-store", "nocache": "no-cache"}
+_CACHE_CONTROL = {
+    "maxage5": "max-age=5",
+    "maxage60": "max-age=60",
+    "nostore": "no-store",
+    "nocache": "no-cache",
+}
 
 
 @dataclass
 class KeyServer:
-    """`url(answer)` is a key set's address; `answer` is one of the recordings' names, with a tag of the test's."""
+    """`url(answer, tag)` is a key set's address: an answer of the recordings, counted by the test's tag."""
 
     key_set: dict
     base: str = ""

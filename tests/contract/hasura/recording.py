@@ -108,7 +108,9 @@ def _at_now(claims: dict) -> dict:
 def differences(wanted: object, found: object, path: str = "$") -> list[str]:
     """Where an answer is not the recorded one. `<int>` and `<uuid>` stand for any such value."""
     if wanted == "<int>":
-        return [] if isinstance(found, int) and not isinstance(found, bool) else [f"{path}: {found!r} is no int"]
+        return (
+            [] if isinstance(found, int) and not isinstance(found, bool) else [f"{path}: {found!r} is no int"]
+        )
     if wanted == "<uuid>":
         return [] if _is_uuid(found) else [f"{path}: {found!r} is no UUID"]
     if isinstance(wanted, dict) and isinstance(found, dict):

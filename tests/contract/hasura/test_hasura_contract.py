@@ -102,7 +102,9 @@ def replay(
             yield Replay(engine, signing_keys)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.response is not None], ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.response is not None], ids=lambda case: case.id
+)
 def test_case(case: Case, replay: Replay) -> None:
     answer = replay.answer(case)
     wanted = {key: each for key, each in case.response.items() if each is not None}
@@ -162,11 +164,15 @@ def test_start(
         wanted = recorded["jwks_requests"]
         until(lambda: len(asked) >= wanted, f"{wanted} reads of the key set") if wanted else None
         found = differences(recorded["exit_code"], engine.exit_code(), "exit code")
-        found += differences(wanted, len(keys_served.asked(recorded["jwks_answer"], tag)), "reads of the key set")
+        found += differences(
+            wanted, len(keys_served.asked(recorded["jwks_answer"], tag)), "reads of the key set"
+        )
         _log_complete(engine, recorded["log"], url)
         found += [f"not in the log: {line}" for line in _missing_lines(recorded["log"], engine.log(), url)]
         if recorded["jwks_answer"] == "empty":
-            found += differences("invalid-jwt", _code_for_a_good_token(engine, signing_keys), "code of a good token")
+            found += differences(
+                "invalid-jwt", _code_for_a_good_token(engine, signing_keys), "code of a good token"
+            )
     _judge(f"start: {name}", found, stand_in=engine.stand_in)
 
 
