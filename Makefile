@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
+.PHONY: help tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,19 +19,19 @@ help: ## list these targets
 up: setup ## set up, bring up the stack, prove that one user cannot see another's row
 	@$(VENV) -m local.stack up
 
-preview: setup ## show what `make up` would change
+preview: images ## show what `make up` would change
 	@$(VENV) -m local.stack preview
 
-refresh: setup ## read back what is really there (drift)
+refresh: tools ## read back what is really there (drift)
 	@$(VENV) -m local.stack refresh
 
-outputs: setup ## the stack's outputs as JSON; SECRETS=1 shows secrets too
+outputs: tools ## the stack's outputs as JSON; SECRETS=1 shows secrets too
 	@$(VENV) -m local.stack outputs
 
-prove: setup ## prove again that one user cannot see another's row
+prove: tools ## prove again that one user cannot see another's row
 	@$(VENV) -m local.stack prove
 
-down: setup ## remove every container, volume and network of the stack
+down: tools ## remove every container, volume and network of the stack
 	@$(VENV) -m local.stack down
 
 pin: ## fetch the vendor's checksums of the pinned versions into pins.json
@@ -45,16 +45,23 @@ requirements: setup-dev ## pin what the requirements*.in files name, with hashes
 doctor: ## which tools are used, their versions and where they came from
 	@$(PYTHON) -m local.toolchain doctor
 
-setup:
+setup: ## every tool and image, each with one line that says where it came from
 	@$(PYTHON) -m local.toolchain setup
+
+# What most commands need, without a word about what is there.
+tools:
+	@$(PYTHON) -m local.toolchain setup --no-images --quiet
+
+images:
+	@$(PYTHON) -m local.toolchain setup --quiet
 
 setup-dev:
 	@$(PYTHON) -m local.toolchain setup --dev
 
-env: setup ## print the lines that put the tools on PATH, for eval
+env: tools ## print the lines that put the tools on PATH, for eval
 	@$(PYTHON) -m local.toolchain env
 
-shell: setup ## a shell with the tools on PATH and the local stack selected
+shell: images ## a shell with the tools on PATH and the local stack selected
 	@$(VENV) -m local.stack shell
 
 test: setup-dev ## set up and run every test

@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     setting_up = commands.add_parser("setup", help="have every tool; does only what is missing")
     setting_up.add_argument("--dev", action="store_true", help="with what tests and checks need")
     setting_up.add_argument("--no-images", action="store_true", help="leave Docker and images out")
+    setting_up.add_argument("--quiet", action="store_true", help="say nothing of what is there already")
     examining = commands.add_parser("doctor", help="show which tools are used, and what is missing")
     for command in (setting_up, examining):
         command.add_argument("--stack", default=os.environ.get("STACK") or "dev", help="whose images (dev)")
@@ -58,9 +59,10 @@ def _run(options: argparse.Namespace) -> int:
             project=PROJECT, stack=None if options.no_images else options.stack, development=options.dev
         )
         result = Setup(request, machine, store, progress, settings).run()
-        print(doctor.summary(result.rows))
-        for warning in result.warnings:
-            print(f"\nWARNING: {warning}")
+        if not options.quiet:
+            print(doctor.summary(result.rows))
+            for warning in result.warnings:
+                print(f"\nWARNING: {warning}")
         return 0
     if options.command == "doctor":
         rows = doctor.examine(PROJECT, options.stack, machine, store, settings)
