@@ -87,12 +87,12 @@ def running_engine() -> Iterator[Engine]:
     configured = images.ConfiguredImages(
         postgres=keys["postgresImage"]["default"], hasura=keys["hasuraImage"]["default"]
     )
-    images.ensure(configured, progress=print, parts=("postgres", "hasura"))
+    rows = {row.part: row for row in images.ensure(configured, progress=print, parts=("postgres", "hasura"))}
     network = f"test-schema-{uuid.uuid4().hex[:10]}"
     docker("network", "create", network)
     try:
         with container(
-            images.resolve(configured.postgres, "postgres").image,
+            rows["postgres"].image,
             "--network", network, "--network-alias", "postgres", "--publish", "127.0.0.1::5432",
             "--env", f"POSTGRES_PASSWORD={PASSWORD}",
             command=("postgres", "-c", "fsync=off"),
@@ -100,15 +100,14 @@ def running_engine() -> Iterator[Engine]:
             wait_for(postgres.accepts_tcp, "Postgres answers over TCP")
             for database in (*DATABASES, "metadata"):
                 postgres.run("psql", "-U", "postgres", "-qc", f"create database {database}")
-            engine_image = images.resolve(configured.hasura, "hasura")
             with container(
-                engine_image.image,
+                rows["hasura"].image,
                 "--network", network, "--publish", "127.0.0.1::8080",
                 "--env", f"HASURA_GRAPHQL_DATABASE_URL={_url('first')}",
                 "--env", f"HASURA_GRAPHQL_METADATA_DATABASE_URL={_url('metadata')}",
                 "--env", f"SECOND_DATABASE_URL={_url('second')}",
                 "--env", f"HASURA_GRAPHQL_ADMIN_SECRET={ADMIN_SECRET}",
-                command=("python", "-m", "local.engine") if engine_image.stand_in else (),
+                command=("python", "-m", "local.engine") if rows["hasura"].warning else (),
             ) as hasura:
                 endpoint = f"http://127.0.0.1:{hasura.port(8080)}"
                 with HasuraClient(endpoint, ADMIN_SECRET) as client:

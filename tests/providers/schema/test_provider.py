@@ -1,0 +1,377 @@
+"""The two dynamic providers: called as Pulumi calls them, against a real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from pulumi.dynamic.dynamic import serialize_provider
+from pulumi.output import Unknown
+from pulumi.runtime import rpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+from components.hasura.client import HasuraClient
+from components.schema.directories import read_schema
+from components.schema.problems import SchemaError
+from components.schema.provider import CONSISTENT, IN_LINE, MetadataProvider, MigrationsProvider
+from tests.providers.schema.conftest import ADMIN_SECRET, ROOT, Engine, Project
+
+TABLES = "databases/default/tables/tables.yaml"
+USERS_SQL = "create table users (id text primary key, name text);\n"
+USERS = """\
+- table:
+    schema: public
+    name: users
+  select_permissions:
+    - role: user
+      permission:
+        columns: [id, name]
+        filter: {id: {_eq: X-Hasura-User-Id}}
+"""
+NOBODY = "http://127.0.0.1:1"
+
+
+def migration_inputs(endpoint: object, secret: object = ADMIN_SECRET, **settings: object) -> dict[str, object]:
+    schema = read_schema()
+    return {
+        "endpoint": endpoint, "admin_secret": secret, "directory": "migrations",
+        "migrations": schema.migrations.checksums(), "sources": schema.configurations(),
+        "settings": {"stack": "test", **settings}, "catalog_state": IN_LINE,
+    }
+
+
+def metadata_inputs(endpoint: object, secret: object = ADMIN_SECRET) -> dict[str, object]:
+    return {
+        "endpoint": endpoint, "admin_secret": secret, "directory": "hasura_metadata",
+        "metadata": read_schema().metadata.keyed(), "consistency": CONSISTENT, "replicas": [],
+    }
+
+
+def reasons(provider: MigrationsProvider | MetadataProvider, news: dict, olds: dict | None = None) -> list[str]:
+    return [failure.reason for failure in provider.check(olds or {}, news).failures]
+
+
+class TestMigrations:
+    def test_create_then_read_gives_the_inputs_back(self, engine: Engine, project: Project) -> None:
+        project.migration("0001_users", USERS_SQL)
+        provider, inputs = MigrationsProvider(), migration_inputs(engine.endpoint)
+        assert reasons(provider, inputs) == []
+        created = provider.create({**inputs, "__provider": "x"})
+        assert created.outs == inputs
+        read = provider.read("migrations", {**inputs, "__provider": "x"})
+        assert (read.id, read.outs, read.inputs) == ("migrations", inputs, inputs)
+
+    def test_nothing_there_is_absence(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        read = MigrationsProvider().read("migrations", migration_inputs(engine.endpoint))
+        assert (read.id, read.outs) == ("", {})
+
+    def test_update_applies_what_is_new_and_delete_keeps_all(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        provider, first = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(first)
+        project.migration("2_b", "create table b ();")
+        second = migration_inputs(engine.endpoint)
+        assert provider.update("migrations", first, second).outs == second
+        provider.delete("migrations", second)
+        assert engine.rows("select count(*) from migration_ledger.migration") == [(2,)]
+        assert engine.rows("select to_regclass('b')::text") == [("b",)]
+
+    def test_read_tells_what_is_lost_and_update_repairs(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        provider, inputs = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(inputs)
+        with engine.client() as client:
+            client.set_catalog_state({})
+        read = provider.read("migrations", dict(inputs))
+        assert read.inputs is not None
+        assert read.inputs["catalog_state"] == "default lacks 1"
+        assert read.inputs["migrations"] == inputs["migrations"]
+        provider.update("migrations", read.inputs, inputs)
+        read = provider.read("migrations", dict(inputs))
+        assert read.inputs == inputs
+
+    def test_read_counts_what_the_hasura_cli_applied(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        first = migration_inputs(engine.endpoint)
+        provider = MigrationsProvider()
+        provider.create(first)
+        project.migration("2_b", "create table b ();")
+        engine.rows("create table b ()")
+        with engine.client() as client:
+            client.set_catalog_state({"migrations": {"default": {"1": False, "2": False, "3": False}}})
+        read = provider.read("migrations", dict(first))
+        assert read.inputs is not None
+        assert read.inputs["migrations"] == {"default": {
+            **migration_inputs(engine.endpoint)["migrations"]["default"],  # type: ignore[index]
+            "3_": "applied by the Hasura CLI",
+        }}
+
+    def test_history_is_refused_in_preview(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        provider, olds = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(olds)
+        project.migration("1_users", USERS_SQL + "-- edited")
+        news = migration_inputs(engine.endpoint)
+        assert "1_users/up.sql: was changed after it ran" in reasons(provider, news, olds)[0]
+        with pytest.raises(SchemaError, match="was changed after it ran"):
+            provider.update("migrations", olds, news)
+
+    def test_bad_sql_is_refused_in_preview(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", "begin;")
+        expected = "migrations/default/1_users/up.sql:1: transaction control (BEGIN)"
+        for endpoint in (engine.endpoint, NOBODY, Unknown()):
+            assert expected in reasons(MigrationsProvider(), migration_inputs(endpoint))[0]
+
+    @pytest.mark.parametrize("endpoint", [NOBODY, Unknown()])
+    def test_silent_before_the_engine_is_there(self, project: Project, endpoint: object) -> None:
+        project.migration("1_users", USERS_SQL)
+        assert reasons(MigrationsProvider(), migration_inputs(endpoint)) == []
+        assert reasons(MigrationsProvider(), migration_inputs(NOBODY, secret=Unknown())) == []
+
+    def test_old_secret_holds_while_it_changes(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        provider, olds = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(olds)
+        project.migration("1_users", USERS_SQL + "-- edited")
+        for secret in (Unknown(), "another"):
+            news = migration_inputs(engine.endpoint, secret)
+            assert "was changed after it ran" in reasons(provider, news, olds)[0]
+
+    def test_files_that_change_meanwhile(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        inputs = migration_inputs(engine.endpoint)
+        project.migration("1_users", "select 1;")
+        assert "changed while Pulumi was at work" in reasons(MigrationsProvider(), inputs)[0]
+        with pytest.raises(SchemaError, match="changed while Pulumi was at work"):
+            MigrationsProvider().create(inputs)
+        assert engine.rows("select to_regclass('users')") == [(None,)]
+
+    def test_read_without_an_engine_changes_nothing(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.migration("1_users", USERS_SQL)
+        inputs = migration_inputs(NOBODY)
+        read = MigrationsProvider().read("migrations", dict(inputs))
+        assert (read.id, read.inputs) == ("migrations", inputs)
+        assert "migrations were not refreshed" in capsys.readouterr().err
+
+
+class TestMetadata:
+    @pytest.fixture(autouse=True)
+    def _users(self, engine: Engine, project: Project) -> None:
+        engine.rows(USERS_SQL)
+        project.metadata(TABLES, USERS)
+
+    def test_create_then_read_gives_the_inputs_back(self, engine: Engine) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        assert reasons(provider, inputs) == []
+        assert provider.create({**inputs, "__provider": "x"}).outs == inputs
+        read = provider.read("metadata", {**inputs, "__provider": "x"})
+        assert (read.id, read.outs, read.inputs) == ("metadata", inputs, inputs)
+
+    def test_same_again_changes_nothing(self, engine: Engine) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(inputs)
+        with engine.client() as client:
+            before = client.export_metadata()[1]
+            provider.update("metadata", inputs, inputs)
+            assert client.export_metadata()[1] == before
+
+    def test_drift_is_found_and_repaired(self, engine: Engine) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(inputs)
+        _change_by_hand(engine, role="anonymous")
+        read = provider.read("metadata", dict(inputs))
+        assert read.inputs is not None
+        found = read.inputs["metadata"]["sources"]["default"]["tables"]["public.users"]["select_permissions"]
+        assert set(found) == {"user", "anonymous"}
+        provider.update("metadata", read.inputs, inputs)
+        read = provider.read("metadata", dict(inputs))
+        assert read.inputs == inputs
+
+    def test_what_the_preview_did_not_show_is_not_overwritten(self, engine: Engine, project: Project) -> None:
+        provider, olds = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(olds)
+        _change_by_hand(engine, role="anonymous")
+        project.metadata(TABLES, USERS.replace("[id, name]", "[id]"))
+        with pytest.raises(SchemaError) as caught:
+            provider.update("metadata", olds, metadata_inputs(engine.endpoint))
+        text = str(caught.value)
+        assert "+ source default, table public.users, select permission of role anonymous" in text
+        assert "pulumi up --refresh" in text
+        with engine.client() as client:
+            assert "anonymous" in str(client.export_metadata()[1])
+
+    def test_somebody_writes_between_read_and_replace(
+        self, engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        provider, olds = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(olds)
+        project.metadata(TABLES, USERS.replace("[id, name]", "[id]"))
+        news = metadata_inputs(engine.endpoint)
+        replace, tries = HasuraClient.replace_metadata, []
+
+        def racing(self: HasuraClient, *args: object, **kwargs: object) -> object:
+            tries.append(args)
+            if len(tries) == 1:
+                with engine.client() as other:
+                    other.reload_metadata()
+            return replace(self, *args, **kwargs)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(HasuraClient, "replace_metadata", racing)
+        provider.update("metadata", olds, news)
+        monkeypatch.undo()
+        assert len(tries) == 2
+        assert provider.read("metadata", dict(news)).inputs == news
+
+    def test_somebody_changes_something_else_in_between(
+        self, engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        provider, olds = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(olds)
+        project.metadata(TABLES, USERS.replace("[id, name]", "[id]"))
+        replace, tries = HasuraClient.replace_metadata, []
+
+        def racing(self: HasuraClient, *args: object, **kwargs: object) -> object:
+            tries.append(args)
+            if len(tries) == 1:
+                monkeypatch.undo()
+                _change_by_hand(engine, role="anonymous")
+            return replace(self, *args, **kwargs)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(HasuraClient, "replace_metadata", racing)
+        with pytest.raises(SchemaError, match="select permission of role anonymous"):
+            provider.update("metadata", olds, metadata_inputs(engine.endpoint))
+        with engine.client() as client:
+            assert "anonymous" in str(client.export_metadata()[1])
+
+    def test_inconsistent_is_refused_with_file_and_line(self, engine: Engine, project: Project) -> None:
+        provider, olds = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(olds)
+        project.metadata(
+            TABLES,
+            '- "!include public_users.yaml"\n- table:\n    schema: public\n    name: ghosts\n',
+        )
+        project.metadata(
+            "databases/default/tables/public_users.yaml",
+            "table:\n  schema: public\n  name: users\nselect_permissions:\n  - role: user\n    permission:\n"
+            "      columns: [id]\n      filter: {}\n  - role: other\n    permission:\n      columns: [id, nope]\n"
+            "      filter: {}\n",
+        )
+        with pytest.raises(SchemaError) as caught:
+            provider.update("metadata", olds, metadata_inputs(engine.endpoint))
+        lines = str(caught.value).splitlines()
+        assert lines[0] == "metadata does not fit the databases, so the old one stays in force:"
+        folder = "hasura_metadata/databases/default/tables"
+        assert lines[1].startswith(
+            f"  {folder}/public_users.yaml:9: select_permission other in table users in source default: "
+        )
+        assert 'column "nope" does not exist' in lines[1]
+        assert lines[2].startswith(f"  {folder}/tables.yaml:2: table ghosts in source default: no such table")
+        assert len(lines) == 3
+        assert provider.read("metadata", dict(olds)).inputs == olds
+
+    def test_a_database_changed_beneath_it(self, engine: Engine) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(inputs)
+        engine.rows("alter table users drop column name")
+        with pytest.raises(SchemaError, match=r'tables.yaml:5: .*column "name" does not exist'):
+            provider.update("metadata", inputs, inputs)
+        read = provider.read("metadata", dict(inputs))
+        assert read.inputs is not None
+        assert 'column "name" does not exist' in read.inputs["consistency"]
+
+    def test_dropped_table_stays_in_the_database(self, engine: Engine, project: Project) -> None:
+        provider, olds = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(olds)
+        project.metadata(TABLES, "[]\n")
+        provider.update("metadata", olds, metadata_inputs(engine.endpoint))
+        with engine.client() as client:
+            assert "users" not in str(client.export_metadata()[1]["sources"])
+        assert engine.rows("select to_regclass('users')::text") == [("users",)]
+
+    def test_delete_calls_nobody(self, project: Project) -> None:
+        MetadataProvider().delete("metadata", metadata_inputs(NOBODY))
+
+    def test_replica_that_does_not_follow(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("components.schema.metadata_deployment.CONSISTENT_WITHIN", 0.5)
+        inputs = {**metadata_inputs(engine.endpoint), "replicas": [NOBODY]}
+        with pytest.raises(SchemaError, match=f"{NOBODY} is not consistent"):
+            MetadataProvider().create(inputs)
+
+
+def _change_by_hand(engine: Engine, *, role: str) -> None:
+    with engine.client() as client:
+        version, metadata = client.export_metadata()
+        table = metadata["sources"][0]["tables"][0]  # type: ignore[index,call-overload]
+        table["select_permissions"].append({"role": role, "permission": {"columns": ["id"], "filter": {}}})  # type: ignore[index,call-overload,union-attr]
+        client.replace_metadata(metadata, version)
+
+
+class TestServer:
+    """Through Pulumi's own dynamic provider server."""
+
+    @pytest.fixture
+    def stub(self, project: Project) -> Iterator[tuple[provider_pb2_grpc.ResourceProviderStub, Path]]:
+        log = project.root / "stderr"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "pulumi.dynamic"], stdout=subprocess.PIPE, stderr=stderr,
+                cwd=project.root, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+            )
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+            yield provider_pb2_grpc.ResourceProviderStub(channel), log
+            channel.close()
+            process.terminate()
+            process.wait()
+
+    @pytest.mark.parametrize("provider", [MigrationsProvider(), MetadataProvider()])
+    def test_provider_is_stored_as_a_reference(self, provider: object) -> None:
+        text = serialize_provider(provider)  # type: ignore[arg-type]
+        assert len(base64.b64decode(text)) < 120
+        assert b"components.schema.provider" in base64.b64decode(text)
+
+    def test_error_without_traceback(
+        self, stub: tuple[provider_pb2_grpc.ResourceProviderStub, Path], engine: Engine, project: Project
+    ) -> None:
+        project.migration("1_bad", "select 1/0;")
+        server, log = stub
+        inputs = {**migration_inputs(engine.endpoint), "__provider": serialize_provider(MigrationsProvider())}
+        properties = asyncio.run(rpc.serialize_properties(inputs, {}))
+        with pytest.raises(grpc.RpcError) as caught:
+            server.Create(provider_pb2.CreateRequest(urn="urn:x", properties=properties))
+        assert caught.value.details() == (  # type: ignore[attr-defined]
+            "migrations failed:\n"
+            "  migrations/default/1_bad/up.sql:1: division by zero (SQLSTATE 22012)\n"
+            "      statement: select 1/0\n"
+            "  Done before it: nothing.\n"
+            "  Nothing else was run."
+        )
+        assert "Traceback" not in log.read_text()
+
+    def test_numbers_and_trees_survive_the_wire(
+        self, stub: tuple[provider_pb2_grpc.ResourceProviderStub, Path], engine: Engine, project: Project
+    ) -> None:
+        engine.rows(USERS_SQL)
+        project.metadata(TABLES, USERS + "        limit: 10\n        allow_aggregations: true\n")
+        server, _ = stub
+        inputs = {**metadata_inputs(engine.endpoint), "__provider": serialize_provider(MetadataProvider())}
+        properties = asyncio.run(rpc.serialize_properties(inputs, {}))
+        checked = server.Check(provider_pb2.CheckRequest(urn="urn:x", news=properties))
+        assert [failure.reason for failure in checked.failures] == []
+        created = server.Create(provider_pb2.CreateRequest(urn="urn:x", properties=checked.inputs))
+        read = server.Read(
+            provider_pb2.ReadRequest(urn="urn:x", id=created.id, properties=created.properties)
+        )
+        assert rpc.deserialize_properties(read.inputs) == rpc.deserialize_properties(properties)
