@@ -66,6 +66,7 @@ class _Api:
         apis = self._settings.apis
         routes = [
             Route("/healthz", self._answered(self._health), methods=["GET"]),
+            Route("/hasura/healthz", self._answered(self._health), methods=["GET"]),
             Route("/v1/version", self._answered(self._version), methods=["GET"]),
         ]
         if "metadata" in apis:
@@ -87,15 +88,15 @@ class _Api:
     # Endpoints
 
     def _health(self, request: Request, _: bytes) -> Response:
-        if self._state.snapshot.model.inconsistencies:
-            text = "inconsistent objects in schema"
-            if request.query_params.get("strict") == "true":
-                return Response(f"ERROR: {text}", status_code=500, headers={"content-type": _TEXT})
-            return Response(f"WARN: {text}", headers={"content-type": _TEXT})
         try:
             self._state.catalog.resource_version()
         except (psycopg.Error, EngineError):
-            return Response("ERROR: the metadata database cannot be reached", 500, {"content-type": _TEXT})
+            return Response("ERROR", 500, {"content-type": _TEXT})
+        if self._state.snapshot.model.inconsistencies:
+            text = "inconsistent objects in schema"
+            if request.query_params.get("strict") == "true":
+                return Response(f"ERROR: {text}", 500, {"content-type": _TEXT})
+            return Response(f"WARN: {text}", headers={"content-type": _TEXT})
         return Response("OK", headers={"content-type": _TEXT})
 
     def _version(self, _: Request, __: bytes) -> Response:

@@ -35,6 +35,10 @@ class _Work:
 def run(state: EngineState, body: Json) -> Json:
     """Run a command as the administrator. Raises EngineError; then nothing has changed."""
     request = _object(body, "$")
+    if request.get("type") in _READING:
+        snapshot = state.snapshot
+        version, metadata = state.catalog.metadata()
+        return _command(_Work(state=state, metadata=metadata, model=snapshot.model), request, version)
     with state.locked():
         version, metadata = state.catalog.metadata()
         wanted = request.get("resource_version")
@@ -44,7 +48,7 @@ def run(state: EngineState, body: Json) -> Json:
         work = _Work(state=state, metadata=metadata, model=snapshot.model)
         answer = _command(work, request, version)
         if work.changed:
-            state.change(work.metadata, expected_version=version)
+            state.commit(work.metadata, work.model, version)
         return answer
 
 
@@ -84,7 +88,7 @@ def _bulk(work: _Work, request: JsonObject, version: int) -> Json:
         try:
             answers.append(_command(work, _object(item, "$"), version))
         except EngineError as error:
-            raise error.below(f"$.args[{index}]") from error
+            raise error.below(f"$[{index}]") from error
     return answers
 
 
@@ -164,6 +168,11 @@ _COMMANDS: dict[str, Callable[[_Work, JsonObject, int], Json]] = {
     "get_catalog_state": _get_state,
     "set_catalog_state": _set_state,
 }
+
+# These change no metadata, so they do not wait for those that do.
+_READING = frozenset(
+    {"export_metadata", "get_inconsistent_metadata", "get_catalog_state", "set_catalog_state"}
+)
 
 _TABLE_COMMANDS: dict[str, Callable[[JsonObject, JsonObject], JsonObject]] = {
     "add_source": lambda metadata, args: edits.add_source(metadata, args, "postgres"),

@@ -91,7 +91,12 @@ class EngineState:
                 raise conflict(expected_version)
             model = self.build(metadata)
             accept(model)
-            version = self.catalog.replace_metadata(metadata, current)
+            return self.commit(metadata, model, current)
+
+    def commit(self, metadata: JsonObject, model: Model, expected_version: int) -> Snapshot:
+        """Write metadata whose model is known. Raises EngineError `conflict`."""
+        with self._change:
+            version = self.catalog.replace_metadata(metadata, expected_version)
             return self._put(version, metadata, model)
 
     def locked(self) -> threading.RLock:

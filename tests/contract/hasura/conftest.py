@@ -17,6 +17,12 @@ from tests.local_engine.engines import Engine, Postgres, engine_container, netwo
 
 Start = Callable[[Mapping[str, str]], AbstractContextManager[Engine]]
 
+_COUNTED = {
+    "test_case": "cases",
+    "test_cli": "CLI commands",
+    "test_start": "starts",
+    "test_refresh": "key set refreshes",
+}
 SUITE = "contract/hasura/test_hasura_contract.py"
 
 
@@ -70,11 +76,7 @@ def start_engine(pytestconfig: pytest.Config, contract_network: str | None) -> S
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     image = engine_image(terminalreporter.config)
-    for test, what in (
-        ("test_case", "cases"),
-        ("test_start", "starts"),
-        ("test_refresh", "key set refreshes"),
-    ):
+    for test, what in _COUNTED.items():
         counts = {
             outcome: sum(
                 f"{SUITE}::{test}[" in report.nodeid and (report.when == "call" or outcome != "passed")

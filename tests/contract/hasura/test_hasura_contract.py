@@ -25,6 +25,7 @@ pytestmark = pytest.mark.docker
 CASES = cases()
 RECORDED_ENVIRONMENT = load("cases.json")["environment"]
 KNOWN_DIFFERENCES = load("known_differences.json")
+CLI_RUNS = load("cli.json")["runs"]
 STARTS = {each["case"]: each for each in load("startup.json")["cases"]}
 START_ENVIRONMENTS = load("startup_environments.json")
 REFRESHES = {each["case"]: each for each in load("jwks_refresh.json")["cases"]}
@@ -122,8 +123,45 @@ def _judge(name: str, found: list[str], *, stand_in: bool) -> None:
         pytest.fail(f"answers as recorded now: take {name!r} out of known_differences.json")
 
 
+CLI_IDS = [f"{index:02} {' '.join(run['command'])}" for index, run in enumerate(CLI_RUNS)]
+
+
+@pytest.fixture(scope="module")
+def cli_answers(
+    start_engine: Start, contract_postgres: Postgres, database_url_of: Callable[[str], str]
+) -> Iterator[tuple[Engine, list[list[str]]]]:
+    """What the requests of each recorded CLI command were answered otherwise, all commands in order."""
+    secret = "cli-admin-secret"
+    with contract_postgres.database() as database:
+        environment = {
+            "HASURA_GRAPHQL_DATABASE_URL": database_url_of(database),
+            "HASURA_GRAPHQL_ADMIN_SECRET": secret,
+        }
+        with start_engine(environment) as engine:
+            until(engine.settled, "the engine is healthy")
+            assert engine.exit_code() is None, engine.log()
+            runs = []
+            for run in CLI_RUNS:
+                found = []
+                for number, request in enumerate(run["requests"]):
+                    asks_config = request["path"] == "/v1alpha1/config"
+                    headers = {} if asks_config else {"X-Hasura-Admin-Secret": secret}
+                    status, body = engine.call(request["path"], request["body"], headers, request["method"])
+                    answer = {"status": status, "body": body}
+                    found += differences(request["answer"], answer, f"request {number} {request['path']}")
+                runs.append(found)
+            yield engine, runs
+
+
+@pytest.mark.parametrize("index", range(len(CLI_RUNS)), ids=CLI_IDS)
+def test_cli(index: int, cli_answers: tuple[Engine, list[list[str]]]) -> None:
+    engine, runs = cli_answers
+    _judge(f"cli: {CLI_IDS[index]}", runs[index], stand_in=engine.stand_in)
+
+
 def test_known_differences_name_cases() -> None:
     known = {case.id for case in CASES} | {f"start: {name}" for name in STARTS}
+    known |= {f"cli: {name}" for name in CLI_IDS}
     assert set(KNOWN_DIFFERENCES) <= known
 
 
