@@ -13,5 +13,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this is the line that tells the u
 
 from local.toolchain.environment import environment
 from local.toolchain.errors import ToolchainError
+from local.toolchain.machine import cache_folder
 
-__all__ = ["ToolchainError", "environment"]
+__all__ = ["ToolchainError", "cache_folder", "environment"]

@@ -31,7 +31,7 @@ esac
 
 @dataclass
 class ReleaseServer:
-    """Serves `files` by path; `faults` says what goes wrong with a path: `truncate` or `hang`."""
+    """Serves `files` by path; `faults` says what goes wrong (`truncate`, `hang`) with a path, or `GET path`."""
 
     base: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def serving() -> Iterator[ReleaseServer]:
 
         def _answer(self, *, body: bool) -> None:
             offered.requests.append(f"{self.command} {self.path}")
-            fault = offered.faults.get(self.path)
+            fault = offered.faults.get(self.path) or offered.faults.get(f"{self.command} {self.path}")
             if fault == "hang":
                 offered.stopped.wait(30)
                 return
