@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -512,7 +513,11 @@ def test_names_are_generated_once(plugin: Plugin) -> None:
 @pytest.mark.parametrize(
     ("kind", "inputs", "failing"),
     [
-        ("Role", {"name": "a", "connectionLimit": -2, "colour": "red", "encrypted": "1"}, "colour connectionLimit encrypted"),
+        (
+            "Role",
+            {"name": "a", "connectionLimit": -2, "colour": "red", "encrypted": "1"},
+            "colour connectionLimit encrypted",
+        ),
         ("Role", {"name": "a", "login": "yes", "roles": [1]}, "login roles"),
         ("Role", {"name": "a", "password": "p", "passwordWo": "q"}, "passwordWo"),
         ("Schema", {"name": "a", "policies": [{"role": "x"}]}, "policies"),
@@ -521,7 +526,8 @@ def test_names_are_generated_once(plugin: Plugin) -> None:
         ("Grant", {"database": "d", "role": "r", "objectType": "table", "privileges": []}, "schema"),
         (
             "Grant",
-            {"database": "d", "schema": "s", "role": "r", "objectType": "schema", "objects": ["x"], "privileges": []},
+            {"database": "d", "schema": "s", "role": "r", "objectType": "schema", "privileges": [],
+             "objects": ["x"]},
             "objects",
         ),
         (
@@ -627,8 +633,6 @@ def test_the_plugin_ends_when_the_engine_is_gone() -> None:
 
 
 def test_the_schema_names_every_resource(plugin: Plugin) -> None:
-    import json
-
     schema = json.loads(plugin.stub.GetSchema(provider_pb2.GetSchemaRequest()).schema)
     assert set(schema["resources"]) == set(KINDS)
     assert schema["resources"][TOKENS["Role"]]["properties"]["password"]["secret"] is True

@@ -129,7 +129,15 @@ initialise() {
 
 [[ ${1:-} == -* ]] && set -- postgres "$@"
 
-if [[ ${1:-} == postgres ]]; then
+only_asks() {
+    local argument
+    for argument in "$@"; do
+        case $argument in -'?' | --help | -V | --version | --describe-config) return 0 ;; esac
+    done
+    return 1
+}
+
+if [[ ${1:-} == postgres ]] && ! only_asks "$@"; then
     if [[ $(id -u) == 0 ]]; then
         give_to_postgres
         exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$BASH" "${BASH_SOURCE[0]}" "$@"
