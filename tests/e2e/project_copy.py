@@ -14,6 +14,7 @@ from pathlib import Path
 from local import toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
+_COMMITTER = ("-c", "user.name=copy", "-c", "user.email=copy@example.com")
 PARTS = ("postgres", "clerk", "hasura")
 
 
@@ -55,17 +56,20 @@ class ProjectCopy:
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target, follow_symlinks=False)
+        # The set-up's own work is tested elsewhere; its results are shared.
         (folder / ".venv").symlink_to(ROOT / ".venv")
         self.ports = dict(zip(("postgresPort", "hasuraPort", "localClerkPort"), _free_ports(3), strict=True))
         dev = (folder / "Pulumi.dev.yaml").read_text()
         lines = "".join(f'  clerk-hasura:{key}: "{port}"\n' for key, port in self.ports.items())
         (folder / f"Pulumi.{stack}.yaml").write_text(dev.replace("config:\n", f"config:\n{lines}", 1))
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
-            **toolchain.environment(folder),
-            "STACK": stack,
-            "NO_COLOR": "1",
-        }
+        for command in (["init", "--quiet"], ["add", "--all"], [*_COMMITTER, "commit", "--quiet", "-m", "copy"]):
+            subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+        self.home = folder.parent / f"{folder.name}-home"
+        self.home.mkdir()
+        own = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
+        # A home of its own, so that whatever is written there is seen; the cache stays the user's.
+        own |= {"CLERK_HASURA_CACHE": str(toolchain.cache_folder()), "STACK": stack, "NO_COLOR": "1"}
+        self.environment = {**own, **toolchain.environment(folder, own), "HOME": str(self.home)}
 
     def run(self, *command: str, timeout: float = 600, **environment: str) -> Run:
         """Runs a command in the copy."""
