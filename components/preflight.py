@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import host, settings
+from components import access, host, settings
 from components.clerk import claims
 from components.schema.directories import Schema, read_schema
 from components.schema.problems import SchemaError
@@ -91,6 +91,11 @@ def check(
         )
     except SchemaError as error:
         problems += map(str, error.problems)
+    if parsed is not None and schema is not None:
+        template = parsed.clerk.template
+        wanted = claims.template_claims(template.role, [template.role], template.claims)
+        for misfit in access.findings(wanted, schema.metadata):
+            (problems if misfit.severity == "error" else warnings).append(str(misfit))
     if parsed is not None:
         problems += map(str, host.problems(parsed, look_at_host(parsed)))
     if problems or parsed is None or schema is None:
