@@ -18,7 +18,7 @@ from local.images.docker_cli import Progress
 from local.images.errors import ImageError
 
 _TARGETS_FORMAT = "$(LABEL)|$(REPO_URI)|$(CREATED_BY)"
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_KEYRINGS = Path("/usr/share/keyrings")
 
 
 def mirror_lines(index_targets: str, suite: str) -> list[str]:
@@ -112,10 +112,31 @@ def _read(process: subprocess.Popen[str], tag: str, progress: Progress) -> list[
     return output
 
 
+def missing_packages(*, program: bool, keyrings: Iterable[str], suite: str) -> list[str]:
+    """Name the Debian packages that mmdebstrap needs and the machine has not.
+
+    `keyrings` are the names of the files with Debian's public keys. An older keyring package has no key of a
+    newer suite.
+    """
+    missing = [] if program else ["mmdebstrap"]
+    if not any(name.startswith(f"debian-archive-{suite}") for name in keyrings):
+        missing.append("debian-archive-keyring")
+    return missing
+
+
 def _mmdebstrap(progress: Progress) -> str:
-    found = shutil.which("mmdebstrap")
-    if found is not None:
-        return found
+    missing = missing_packages(
+        program=shutil.which("mmdebstrap") is not None,
+        keyrings=[path.name for path in _KEYRINGS.glob("*")],
+        suite=recipes.DEBIAN_SUITE,
+    )
+    if missing:
+        _install(missing, progress)
+    return shutil.which("mmdebstrap") or "mmdebstrap"
+
+
+def _install(packages: list[str], progress: Progress) -> None:
+    names = " ".join(packages)
     if not sys.platform.startswith("linux") or shutil.which("apt-get") is None:
         raise ImageError(
             "no image can be pulled, and none can be built here: the recipes start from a Debian root file "
@@ -125,16 +146,14 @@ def _mmdebstrap(progress: Progress) -> str:
         )
     if os.geteuid() != 0:
         raise ImageError(
-            "no image can be pulled, and mmdebstrap, which makes the base of those that are built, is not "
-            "installed. Run `sudo apt-get install mmdebstrap uidmap debian-archive-keyring`, then this again."
+            "no image can be pulled, and what makes the base of those that are built is not installed. Run "
+            f"`sudo apt-get install {names} uidmap`, then this again."
         )
-    progress("installs mmdebstrap by apt-get")
-    # The keyring comes along in its newest version, because an older one does not know this suite's keys.
+    progress(f"installs {names} by apt-get")
     for command in (
         ["apt-get", "update", "--quiet=2"],
-        ["apt-get", "install", "--yes", "--no-install-recommends", "--quiet=2",
-         "mmdebstrap", "debian-archive-keyring"],
-    ):  # fmt: skip
+        ["apt-get", "install", "--yes", "--no-install-recommends", "--quiet=2", *packages],
+    ):
         result = subprocess.run(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
@@ -142,13 +161,10 @@ def _mmdebstrap(progress: Progress) -> str:
         )  # fmt: skip
     if result.returncode != 0:
         raise ImageError(f"`{' '.join(command)}` failed:\n{result.stderr.strip()[-2000:]}")
-    return shutil.which("mmdebstrap") or "mmdebstrap"
 
 
 def _remedy() -> str:
     text = "\nCheck that the Debian mirror can be reached (`apt-get update`)"
-    if not _KEYRING.exists():
-        text += ", and install `debian-archive-keyring`"
     if os.geteuid() != 0:
         text += ", and that this user may make user namespaces (`apt-get install uidmap`), or run it as root"
     return text + "."

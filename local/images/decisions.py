@@ -96,6 +96,9 @@ def pull_failure(output: str) -> PullFailure:
     for phrase, failure in by_phrase.items():
         if phrase in text:
             return failure
+    # As Docker says it with containerd's image store; a proxy's "404 page not found" is another matter.
+    if re.search(r":\S+: not found$", text.strip()):
+        return PullFailure.ABSENT
     return PullFailure.UNREACHABLE
 
 

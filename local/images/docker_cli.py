@@ -30,8 +30,8 @@ HEARTBEAT_SECONDS = 15
 OUTPUT_LINES = 30
 """How many of a failed command's last lines are shown."""
 
-# Builds use the daemon's own images, which only the builder inside the daemon sees.
-_BUILD_ENVIRONMENT = {"BUILDX_BUILDER": "default", "BUILDKIT_PROGRESS": "plain"}
+_CLIENT_LINES = ("Using default tag", "DEPRECATED: The legacy builder")
+"""What the client prints before anything was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def build(
         command += ["--build-arg", f"{name}={value}"]
     for name, value in labels.items():
         command += ["--label", f"{name}={value}"]
-    process = _start([*command, "-"], stdin=context, environment=_BUILD_ENVIRONMENT)
+    process = _start([*command, "-"], stdin=context, environment=_build_environment())
     output: list[str] = []
     for line in _lines(process, first_seconds=SILENCE_SECONDS, progress=progress, doing=f"builds {tag}"):
         if line is None:
@@ -130,6 +130,16 @@ def build(
             + "\n".join(f"  {line}" for line in output[-OUTPUT_LINES:])
             + "\nThe build installs Debian packages: look there first whether the mirror was reached."
         )
+
+
+def _build_environment() -> dict[str, str]:
+    """Choose the builder inside the daemon: only it sees the daemon's images, which builds stand on.
+
+    It is named after the Docker context. https://docs.docker.com/build/builders/
+    """
+    context = _run(["context", "show"])
+    builder = {"BUILDX_BUILDER": context.stdout.strip()} if context.returncode == 0 else {}
+    return {**builder, "BUILDKIT_PROGRESS": "plain"}
 
 
 def import_archive(archive: IO[bytes], tag: str) -> None:
@@ -212,8 +222,7 @@ def _lines(
 ) -> Iterator[str | None]:
     """Give a process's lines as they come; None, and the process is ended, when they stay out too long.
 
-    The first line may take `first_seconds`, each later one SILENCE_SECONDS. Docker's "Using default tag" is
-    printed by the client before anything was asked, so it does not count as a line.
+    The first line may take `first_seconds`, each later one SILENCE_SECONDS.
     """
     received: queue.Queue[str | None] = queue.Queue()
 
@@ -241,7 +250,7 @@ def _lines(
             continue
         if line is None:
             return
-        if line.startswith(("Using default tag", "DEPRECATED: The legacy builder")):
+        if line.startswith(_CLIENT_LINES):
             continue
         limit, silent = SILENCE_SECONDS, 0.0
         yield line

@@ -11,7 +11,6 @@ from local.images.decisions import Part
 from local.images.errors import ImageError
 from local.images.supply import resolve
 
-
 # The stand-ins share one image; the command says which of them runs.
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "stand-ins": ("python", "-m", "local.clerk"),

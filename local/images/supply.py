@@ -257,7 +257,9 @@ class _Run:
             labels={"clerk-hasura.base": base},
             progress=self.progress,
         )
-        for old in docker_cli.tags(f"{recipes.NAMESPACE}/{recipe.part}")[_KEPT_VERSIONS:]:
+        # An image that came from the build cache has its first date, so it may stand anywhere in the list.
+        others = [tag for tag in docker_cli.tags(f"{recipes.NAMESPACE}/{recipe.part}") if tag != recipe.tag]
+        for old in others[_KEPT_VERSIONS:]:
             docker_cli.remove(old)
 
     def _base(self) -> str:

@@ -83,6 +83,11 @@ def test_registry_of(image: str, registry: str) -> None:
             PullFailure.ABSENT,
         ),
         ("no matching manifest for linux/arm64/v8 in the manifest list entries", PullFailure.ABSENT),
+        (
+            'failed to resolve reference "docker.io/library/x:9": docker.io/library/x:9: not found',
+            PullFailure.ABSENT,
+        ),
+        ("unexpected status from GET request: 404 page not found", PullFailure.UNREACHABLE),
         ("unauthorized: authentication required", PullFailure.DENIED),
         ("toomanyrequests: You have reached your unauthenticated pull rate limit", PullFailure.LIMITED),
         ("write /var/lib/docker/tmp/x: no space left on device", PullFailure.NO_SPACE),

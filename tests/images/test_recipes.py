@@ -166,3 +166,11 @@ def test_the_machines_proxies_reach_the_root_file_system() -> None:
     command = debian.build_command("mmdebstrap", Path("/t/root.tar"), mirrors=["deb m s main"], options=[])
     assert command[0] == "mmdebstrap"
     assert command[-3:] == ["trixie", "/t/root.tar", "deb m s main"]
+
+
+def test_only_what_is_missing_is_installed() -> None:
+    new = ["debian-archive-keyring.gpg", "debian-archive-trixie-stable.gpg"]
+    old = ["debian-archive-keyring.gpg", "debian-archive-bookworm-stable.gpg"]
+    assert debian.missing_packages(program=True, keyrings=new, suite="trixie") == []
+    assert debian.missing_packages(program=False, keyrings=new, suite="trixie") == ["mmdebstrap"]
+    assert debian.missing_packages(program=True, keyrings=old, suite="trixie") == ["debian-archive-keyring"]

@@ -171,3 +171,13 @@ def test_a_stand_in_that_is_not_built_from_todays_sources_is_an_error(
     monkeypatch.setattr(supply.recipes, "stand_ins_recipe", lambda: changed)
     with pytest.raises(ImageError, match="is not built: its recipe or sources have changed"):
         resolve("", "stand-ins")
+
+
+def test_the_second_run_of_all_images_only_looks() -> None:
+    said: list[str] = []
+    wanted = ConfiguredImages(
+        postgres=build("postgres", progress=print), hasura=build("stand-ins", progress=print)
+    )
+    rows = ensure(wanted, progress=said.append)
+    assert [row.source for row in rows] == ["on this machine", "on this machine", "built here before"]
+    assert said == []
