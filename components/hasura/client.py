@@ -82,11 +82,11 @@ class HasuraError(Exception):
         return int(digits) if digits.isdigit() else None
 
 
-class EngineUnreachable(Exception):  # noqa: N818  a state of the world, named as one
+class EngineUnreachable(Exception):
     """No connection could be made: nothing was sent, hence nothing has happened."""
 
 
-class AnswerLost(Exception):  # noqa: N818  a state of the world, named as one
+class AnswerLost(Exception):
     """The request may have been carried out: the answer was lost on its way, or came from a proxy."""
 
 
@@ -297,7 +297,10 @@ class HasuraClient:
         answer = self._read("POST", "/v1/metadata", _body("export_metadata", {}, version=2))
         if not isinstance(answer, dict):
             raise HasuraError(
-                status=200, code="unexpected", path="$", message="the export is not an object",
+                status=200,
+                code="unexpected",
+                path="$",
+                message="the export is not an object",
                 request="export_metadata",
             )
         return int(cast(int, answer["resource_version"])), cast(JsonObject, answer["metadata"])
@@ -311,7 +314,10 @@ class HasuraClient:
         """
         args: JsonObject = {"allow_inconsistent_metadata": allow_inconsistent, "metadata": metadata}
         body: JsonObject = {
-            "type": "replace_metadata", "version": 2, "resource_version": resource_version, "args": args,
+            "type": "replace_metadata",
+            "version": 2,
+            "resource_version": resource_version,
+            "args": args,
         }
         answer = self._write("/v1/metadata", json.dumps(body).encode())
         return inconsistent_objects(answer.get("inconsistent_objects")) if isinstance(answer, dict) else ()
@@ -364,8 +370,11 @@ class HasuraClient:
             value = None
         if not isinstance(value, dict):
             raise HasuraError(
-                status=answer.status_code, code="unexpected", path="$",
-                message="the answer is not a JSON object", request="POST /v1/graphql",
+                status=answer.status_code,
+                code="unexpected",
+                path="$",
+                message="the answer is not a JSON object",
+                request="POST /v1/graphql",
             )
         return GraphQLAnswer(
             status=answer.status_code, data=value.get("data"), errors=value.get("errors") or []

@@ -44,7 +44,8 @@ def merge_action_types(tree: JsonObject, text: str) -> None:
     listed = tree.get("actions")
     actions = {
         str(action.get("name")): action
-        for action in (listed if isinstance(listed, list) else []) if isinstance(action, dict)
+        for action in (listed if isinstance(listed, list) else [])
+        if isinstance(action, dict)
     }
     given = tree.get("custom_types")
     custom: JsonObject = dict(given) if isinstance(given, dict) else {}
@@ -55,9 +56,13 @@ def merge_action_types(tree: JsonObject, text: str) -> None:
             for field in definition.fields or ():  # type: ignore[attr-defined]
                 action = actions.get(field.name.value)
                 if action is None:
-                    findings.append((
-                        _line(field), f"{field.name.value} is not an action of actions.yaml", "Add or remove it.",
-                    ))
+                    findings.append(
+                        (
+                            _line(field),
+                            f"{field.name.value} is not an action of actions.yaml",
+                            "Add or remove it.",
+                        )
+                    )
                 else:
                     _describe_action(action, field, root)
             continue

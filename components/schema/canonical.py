@@ -42,7 +42,15 @@ def canonical(metadata: JsonObject) -> JsonObject:
         made = _top_level(key, value)
         if made not in _EMPTY:
             result[key] = made
-    return {key: result[key] for key in sorted(result)}
+    return cast(JsonObject, _keys_sorted(result))
+
+
+def _keys_sorted(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _keys_sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_keys_sorted(entry) for entry in value]
+    return value
 
 
 def keyed(metadata: JsonObject) -> JsonObject:
@@ -52,11 +60,14 @@ def keyed(metadata: JsonObject) -> JsonObject:
     sources: JsonObject = {}
     for source in _objects(made["sources"]):
         rest = {key: value for key, value in source.items() if key not in ("name", "tables", "functions")}
-        tables = {table_key(entry.get("table")): _keyed_table(entry) for entry in _objects(source.get("tables"))}
+        tables = {
+            table_key(entry.get("table")): _keyed_table(entry) for entry in _objects(source.get("tables"))
+        }
         if tables:
             rest["tables"] = cast(Json, tables)
         functions = {
-            table_key(entry.get("function")): _keyed_function(entry) for entry in _objects(source.get("functions"))
+            table_key(entry.get("function")): _keyed_function(entry)
+            for entry in _objects(source.get("functions"))
         }
         if functions:
             rest["functions"] = cast(Json, functions)
@@ -70,7 +81,9 @@ def keyed(metadata: JsonObject) -> JsonObject:
             continue
         result[key] = _by(value, _BY_NAME[key]) if key in _BY_NAME else value
         if key == "query_collections" and isinstance(result[key], dict):
-            result[key] = {name: _keyed_collection(entry) for name, entry in cast(JsonObject, result[key]).items()}
+            result[key] = {
+                name: _keyed_collection(entry) for name, entry in cast(JsonObject, result[key]).items()
+            }
         if key == "custom_types" and isinstance(value, dict):
             result[key] = {kind: _by(entries, "name") for kind, entries in value.items()}
     return result
@@ -120,7 +133,9 @@ def _configuration(value: Json) -> Json:
     if isinstance(result.get("connection_info"), dict):
         result["connection_info"] = _connection(result["connection_info"])
     if isinstance(result.get("read_replicas"), list):
-        result["read_replicas"] = [_connection(entry) for entry in cast("list[Json]", result["read_replicas"])]
+        result["read_replicas"] = [
+            _connection(entry) for entry in cast("list[Json]", result["read_replicas"])
+        ]
     # The engine's own default, which its export leaves out.
     if result.get("extensions_schema") == "public":
         del result["extensions_schema"]
@@ -130,10 +145,13 @@ def _configuration(value: Json) -> Json:
 def _connection(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
-    return _without_empty({
-        key: entry for key, entry in value.items()
-        if key not in _DEFAULT_CONNECTION or entry != _DEFAULT_CONNECTION[key]
-    })
+    return _without_empty(
+        {
+            key: entry
+            for key, entry in value.items()
+            if key not in _DEFAULT_CONNECTION or entry != _DEFAULT_CONNECTION[key]
+        }
+    )
 
 
 def _table(entry: JsonObject) -> JsonObject:
@@ -204,9 +222,12 @@ def _relationship(entry: JsonObject) -> JsonObject:
         key = using.get("foreign_key_constraint_on")
         made = dict(using)
         if isinstance(manual, dict):
-            made["manual_configuration"] = _without_empty({
-                **manual, "remote_table": _qualified(manual.get("remote_table")),
-            })
+            made["manual_configuration"] = _without_empty(
+                {
+                    **manual,
+                    "remote_table": _qualified(manual.get("remote_table")),
+                }
+            )
         if isinstance(key, dict):
             foreign: JsonObject = {**key, "table": _qualified(key.get("table"))}
             columns = foreign.get("columns")
@@ -227,7 +248,9 @@ def _event_trigger(entry: JsonObject) -> JsonObject:
         made: JsonObject = {}
         for key, value in definition.items():
             if isinstance(value, dict):
-                made[key] = {k: _sorted_texts(v) if k in ("columns", "payload") else v for k, v in value.items()}
+                made[key] = {
+                    k: _sorted_texts(v) if k in ("columns", "payload") else v for k, v in value.items()
+                }
             elif not (key == "enable_manual" and value is False):
                 made[key] = value
         result["definition"] = made
@@ -266,7 +289,8 @@ def _top_level(key: str, value: Json) -> Json:
     if key == "custom_types" and isinstance(value, dict):
         return {
             kind: cast(Json, _sorted([_without_empty_text(e) for e in _objects(entries)], _name("name")))
-            for kind, entries in sorted(value.items()) if entries not in _EMPTY
+            for kind, entries in sorted(value.items())
+            if entries not in _EMPTY
         }
     if key == "graphql_schema_introspection" and isinstance(value, dict):
         return _pruned({k: _sorted_texts(v) for k, v in value.items()})
@@ -292,7 +316,8 @@ def _action(entry: JsonObject) -> JsonObject:
         # What the engine's export writes out although it is the default.
         defaults: JsonObject = {"kind": "synchronous", "type": "mutation"}
         result["definition"] = {
-            key: value for key, value in definition.items()
+            key: value
+            for key, value in definition.items()
             if value not in _EMPTY and (key not in defaults or value != defaults[key])
         }
     return result

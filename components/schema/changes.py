@@ -36,8 +36,16 @@ _NAMES = {
     "rest_endpoints": "REST endpoint",
     "inherited_roles": "inherited role",
 }
-_COLLECTIONS_AT_TOP = ("sources", "remote_schemas", "query_collections", "allowlist", "actions", "cron_triggers",
-                       "rest_endpoints", "inherited_roles")
+_COLLECTIONS_AT_TOP = (
+    "sources",
+    "remote_schemas",
+    "query_collections",
+    "allowlist",
+    "actions",
+    "cron_triggers",
+    "rest_endpoints",
+    "inherited_roles",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +156,12 @@ def unforeseen(seen: JsonObject, found: JsonObject, wanted: JsonObject) -> tuple
     """
     old, new, goal = leaves(seen), leaves(found), leaves(wanted)
     strange = {
-        path for path in set(old) | set(new)
+        path
+        for path in set(old) | set(new)
         if old.get(path) != new.get(path) and new.get(path) != goal.get(path)
     }
     return tuple(
-        change for change in changes(seen, found)
+        change
+        for change in changes(seen, found)
         if any(path[: len(change.path)] == change.path for path in strange)
     )

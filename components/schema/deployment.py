@@ -71,9 +71,7 @@ class Outcome:
 def read_states(client: HasuraClient, sources: Sequence[str]) -> dict[str, SourceState]:
     """Ledger and catalog state of each source. A source that the engine does not know has neither."""
     state = client.get_catalog_state()
-    return {
-        source: read_state(client, source, state) for source in sources
-    }
+    return {source: read_state(client, source, state) for source in sources}
 
 
 def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceState:
@@ -102,11 +100,14 @@ def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
                 for f in findings(migration.up.text())
             ]
             if settings.transaction == "all" and migration.up.without_transaction and len(source.ups) > 1:
-                problems.append(Problem(
-                    path=migration.up.shown, line=1,
-                    message="runs outside a transaction, while all migrations are to be one transaction",
-                    remedy="Deploy it on its own, or `pulumi config set transaction each`.",
-                ))
+                problems.append(
+                    Problem(
+                        path=migration.up.shown,
+                        line=1,
+                        message="runs outside a transaction, while all migrations are to be one transaction",
+                        remedy="Deploy it on its own, or `pulumi config set transaction each`.",
+                    )
+                )
     return problems
 
 
@@ -204,13 +205,16 @@ def ensure_sources(
     missing = [source for source in sources if source not in names]
     unknown = [source for source in missing if source not in configurations]
     if unknown:
-        raise SchemaError([
-            Problem(
-                path=f"migrations/{source}", message=f"the engine has no source named {source}",
-                remedy="Add it to databases/databases.yaml of the metadata directory, or correct the folder's name.",
-            )
-            for source in unknown
-        ])
+        raise SchemaError(
+            [
+                Problem(
+                    path=f"migrations/{source}",
+                    message=f"the engine has no source named {source}",
+                    remedy="Add it to databases/databases.yaml of the metadata directory, or correct the folder's name.",
+                )
+                for source in unknown
+            ]
+        )
     if not missing:
         return
     for source in missing:
@@ -219,14 +223,20 @@ def ensure_sources(
     try:
         client.replace_metadata({**metadata, "sources": present}, version, allow_inconsistent=False)
     except HasuraError as error:
-        reasons = [
-            str(item.get("reason", "")) for item in error.internal if isinstance(item, dict)
-        ] if isinstance(error.internal, list) else []
-        raise SchemaError([Problem(
-            path="databases/databases.yaml",
-            message=f"the engine refuses the source {', '.join(missing)}: {'; '.join(reasons) or error}",
-            remedy="Does the variable named there exist in the engine's environment, and does the database answer?",
-        )]) from None
+        reasons = (
+            [str(item.get("reason", "")) for item in error.internal if isinstance(item, dict)]
+            if isinstance(error.internal, list)
+            else []
+        )
+        raise SchemaError(
+            [
+                Problem(
+                    path="databases/databases.yaml",
+                    message=f"the engine refuses the source {', '.join(missing)}: {'; '.join(reasons) or error}",
+                    remedy="Does the variable named there exist in the engine's environment, and does the database answer?",
+                )
+            ]
+        ) from None
 
 
 def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> list[Step]:
@@ -234,51 +244,73 @@ def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> lis
     source, stack, limits = plan.source, settings.stack, settings.timeouts
     made = [Step(item=RunSql(sql=ledger.create(limits), source=source), about="the ledger")]
     taken: list[tuple[Origin, Migration]] = [
-        *(("adopted", m) for m in plan.adopt), *(("baseline", m) for m in plan.baseline),
+        *(("adopted", m) for m in plan.adopt),
+        *(("baseline", m) for m in plan.baseline),
     ]
     rows = [
         ledger.insert(
-            source, m.version, m.name, m.up.checksum, stack=stack, down=_down_text(m), origin=origin,
+            source,
+            m.version,
+            m.name,
+            m.up.checksum,
+            stack=stack,
+            down=_down_text(m),
+            origin=origin,
             unless_recorded=True,
         )
         for origin, m in taken
     ]
     if rows:
-        made.append(Step(
-            item=RunSql(sql=ledger.lock(limits) + "".join(rows), source=source),
-            about="taking over " + ", ".join(m.key for m in (*plan.adopt, *plan.baseline)),
-        ))
+        made.append(
+            Step(
+                item=RunSql(sql=ledger.lock(limits) + "".join(rows), source=source),
+                about="taking over " + ", ".join(m.key for m in (*plan.adopt, *plan.baseline)),
+            )
+        )
     for row in plan.downs:
         text = downs[row.version]
-        made.append(Step(
-            item=RunSql(
-                sql=ledger.lock(limits) + ledger.remove(source, row.version) + text + "\n;\nselect 1",
-                source=source,
-            ),
-            about=f"rolled back {source}/{row.key}",
-            scripts=(Script(shown=f"down SQL of {source}/{row.key} (from the ledger)", text=text),),
-        ))
+        made.append(
+            Step(
+                item=RunSql(
+                    sql=ledger.lock(limits) + ledger.remove(source, row.version) + text + "\n;\nselect 1",
+                    source=source,
+                ),
+                about=f"rolled back {source}/{row.key}",
+                scripts=(Script(shown=f"down SQL of {source}/{row.key} (from the ledger)", text=text),),
+            )
+        )
     if settings.transaction == "all" and len(plan.ups) > 1:
         parts: list[str | SqlFile] = [ledger.lock(limits)]
         for m in plan.ups:
             parts += [_record(source, m, settings), m.up]
-        made.append(Step(
-            item=RunSql(sql=SqlParts(*parts, "select 1"), source=source),
-            about=", ".join(f"applied {source}/{m.key}" for m in plan.ups),
-            scripts=tuple(m.up for m in plan.ups),
-        ))
+        made.append(
+            Step(
+                item=RunSql(sql=SqlParts(*parts, "select 1"), source=source),
+                about=", ".join(f"applied {source}/{m.key}" for m in plan.ups),
+                scripts=tuple(m.up for m in plan.ups),
+            )
+        )
         return made
     for m in plan.ups:
-        made += _steps_alone(source, m, settings) if m.up.without_transaction else [Step(
-            item=RunSql(
-                sql=SqlParts(
-                    ledger.lock(limits), _record(source, m, settings), m.up, ledger.confirm(source, m.version)
-                ),
-                source=source,
-            ),
-            about=f"applied {source}/{m.key}",
-            scripts=(m.up,),
-        )]
+        made += (
+            _steps_alone(source, m, settings)
+            if m.up.without_transaction
+            else [
+                Step(
+                    item=RunSql(
+                        sql=SqlParts(
+                            ledger.lock(limits),
+                            _record(source, m, settings),
+                            m.up,
+                            ledger.confirm(source, m.version),
+                        ),
+                        source=source,
+                    ),
+                    about=f"applied {source}/{m.key}",
+                    scripts=(m.up,),
+                )
+            ]
+        )
     return made
 
 
@@ -300,11 +332,14 @@ def _steps_alone(source: str, migration: Migration, settings: Settings) -> list[
 
 
 def _record(source: str, migration: Migration, settings: Settings, *, started: bool = False) -> str:
-    return ledger.guard(
-        source, migration.version, out_of_order=settings.policy.out_of_order
-    ) + ledger.insert(
-        source, migration.version, migration.name, migration.up.checksum, stack=settings.stack,
-        down=_down_text(migration), state="started" if started else "done",
+    return ledger.guard(source, migration.version, out_of_order=settings.policy.out_of_order) + ledger.insert(
+        source,
+        migration.version,
+        migration.name,
+        migration.up.checksum,
+        stack=settings.stack,
+        down=_down_text(migration),
+        state="started" if started else "done",
     )
 
 
@@ -348,10 +383,13 @@ def _kept_downs(client: HasuraClient, plan: SourcePlan) -> dict[int, str]:
     texts = {int(version): text for version, text in answer.rows}
     problems = [
         Problem(
-            path=f"down SQL of {plan.source}/{row.key}", line=found.line, message=found.message,
+            path=f"down SQL of {plan.source}/{row.key}",
+            line=found.line,
+            message=found.message,
             remedy=found.remedy,
         )
-        for row in plan.downs for found in findings(texts[row.version])
+        for row in plan.downs
+        for found in findings(texts[row.version])
     ]
     if problems:
         raise SchemaError(problems, title="migrations were stopped:")
@@ -367,10 +405,15 @@ def _settle(client: HasuraClient, source: str, settings: Settings) -> None:
             return
         except (AnswerLost, EngineUnreachable) as error:
             if time.monotonic() > deadline:
-                raise SchemaError([Problem(
-                    path="", message=f"migrations: the outcome is unknown, {error}",
-                    remedy="Run `pulumi up` again when the engine answers: the ledger knows what has run.",
-                )]) from None
+                raise SchemaError(
+                    [
+                        Problem(
+                            path="",
+                            message=f"migrations: the outcome is unknown, {error}",
+                            remedy="Run `pulumi up` again when the engine answers: the ledger knows what has run.",
+                        )
+                    ]
+                ) from None
             time.sleep(0.5)
 
 
@@ -416,9 +459,7 @@ def _locate(
     """The failing statement, found by running the text again in a transaction that always rolls back."""
     if not step.scripts or error.sqlstate is None or _size(step) > LOCATE_UP_TO:
         return None
-    scripts = [
-        Script(shown=s.shown, text=s.text()) if isinstance(s, SqlFile) else s for s in step.scripts
-    ]
+    scripts = [Script(shown=s.shown, text=s.text()) if isinstance(s, SqlFile) else s for s in step.scripts]
     build = find_syntax_error if error.sqlstate == SYNTAX_ERROR else rehearse
     rehearsal = build(scripts, settings.timeouts)
     try:

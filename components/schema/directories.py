@@ -30,7 +30,7 @@ def read_schema(
     migrations_directory: str = "migrations",
     metadata_directory: str = "hasura_metadata",
     *,
-    root: Path = Path(),  # noqa: B008  a value that nothing can change
+    root: Path = Path(),
 ) -> Schema:
     """Read both folders, given relative to `root`, the project.
 
@@ -52,8 +52,10 @@ def read_schema(
     if problems:
         raise SchemaError(problems)
     return Schema(
-        migrations_directory=migrations_directory, metadata_directory=metadata_directory,
-        migrations=migrations, metadata=metadata,
+        migrations_directory=migrations_directory,
+        metadata_directory=metadata_directory,
+        migrations=migrations,
+        metadata=metadata,
     )
 
 
@@ -64,13 +66,18 @@ def _unknown_sources(
     found = []
     for source in sorted(migrations.sources):
         if source not in known:
-            found.append(Problem(
-                path=f"{migrations_directory}/{source}", message=f"there is no source named {source}",
-                remedy=f"Add it to {metadata_directory}/databases/databases.yaml, or correct the folder's name.",
-            ))
+            found.append(
+                Problem(
+                    path=f"{migrations_directory}/{source}",
+                    message=f"there is no source named {source}",
+                    remedy=f"Add it to {metadata_directory}/databases/databases.yaml, or correct the folder's name.",
+                )
+            )
         elif known[source].get("kind") != "postgres":
-            found.append(Problem(
-                path=f"{migrations_directory}/{source}",
-                message=f"the source is of kind {known[source].get('kind')}: only Postgres has migrations here",
-            ))
+            found.append(
+                Problem(
+                    path=f"{migrations_directory}/{source}",
+                    message=f"the source is of kind {known[source].get('kind')}: only Postgres has migrations here",
+                )
+            )
     return found

@@ -99,17 +99,19 @@ def rows(result: SqlResult) -> tuple[LedgerRow, ...]:
     for values in result.rows:
         row = dict(zip(result.columns, values, strict=True))
         origin, state = row["origin"], row["state"]
-        found.append(LedgerRow(
-            version=int(row["version"]),
-            name=row["name"],
-            checksum=row["checksum"],
-            origin=origin if origin in get_args(Origin) else "applied",  # type: ignore[arg-type]
-            state="started" if state == "started" else "done",
-            in_catalog=row["in_catalog"] == "t",
-            has_down=row["has_down"] == "t",
-            recorded_at=row["recorded_at"],
-            stack=row["stack"],
-        ))
+        found.append(
+            LedgerRow(
+                version=int(row["version"]),
+                name=row["name"],
+                checksum=row["checksum"],
+                origin=origin if origin in get_args(Origin) else "applied",  # type: ignore[arg-type]
+                state="started" if state == "started" else "done",
+                in_catalog=row["in_catalog"] == "t",
+                has_down=row["has_down"] == "t",
+                recorded_at=row["recorded_at"],
+                stack=row["stack"],
+            )
+        )
     return tuple(found)
 
 
@@ -156,10 +158,14 @@ def create(timeouts: Timeouts) -> str:
 def guard(source: str, version: int, *, out_of_order: bool) -> str:
     """Raise when `version` is recorded already or, unless `out_of_order`, a newer one is."""
     where = f"from {TABLE} where source = {literal(source)}"
-    newer = "" if out_of_order else (
-        f"if exists (select 1 {where} and version > {version}) then\n"
-        f"raise exception using errcode = '{NEWER_RECORDED}', "
-        f"message = 'a newer version than {version} is in the ledger';\nend if;\n"
+    newer = (
+        ""
+        if out_of_order
+        else (
+            f"if exists (select 1 {where} and version > {version}) then\n"
+            f"raise exception using errcode = '{NEWER_RECORDED}', "
+            f"message = 'a newer version than {version} is in the ledger';\nend if;\n"
+        )
     )
     return (
         "do $guard$ begin\n"
@@ -184,11 +190,19 @@ def insert(
     unless_recorded: bool = False,
 ) -> str:
     """Write a row."""
-    values = ", ".join((
-        literal(source), str(version), literal(name), literal(checksum),
-        "null" if down is None else literal(down), literal(stack), literal(origin), literal(state),
-        "true" if in_catalog else "false",
-    ))
+    values = ", ".join(
+        (
+            literal(source),
+            str(version),
+            literal(name),
+            literal(checksum),
+            "null" if down is None else literal(down),
+            literal(stack),
+            literal(origin),
+            literal(state),
+            "true" if in_catalog else "false",
+        )
+    )
     ending = " on conflict do nothing" if unless_recorded else ""
     return (
         f"insert into {TABLE} (source, version, name, checksum, down_sql, stack, origin, state, in_catalog) "
@@ -224,7 +238,7 @@ def blockers() -> str:
     """Who holds locks that others wait for, longest first: pid, usename, state, query_start, query."""
     return (
         "select a.pid, a.usename, a.state, to_char(a.query_start at time zone 'UTC', "
-        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as query_start, left(a.query, 200) as query "
+        '\'YYYY-MM-DD"T"HH24:MI:SS"Z"\') as query_start, left(a.query, 200) as query '
         "from pg_catalog.pg_stat_activity a where a.datname = current_database() "
         "and a.pid <> pg_backend_pid() and a.xact_start is not null "
         "and exists (select 1 from pg_catalog.pg_locks l where l.pid = a.pid and l.granted "
@@ -234,10 +248,7 @@ def blockers() -> str:
 
 def invalid_indexes() -> str:
     """Names of indexes that a failed concurrent build left behind."""
-    return (
-        "select i.indexrelid::regclass::text from pg_catalog.pg_index i "
-        "where not i.indisvalid order by 1"
-    )
+    return "select i.indexrelid::regclass::text from pg_catalog.pg_index i where not i.indisvalid order by 1"
 
 
 def remove(source: str, version: int) -> str:

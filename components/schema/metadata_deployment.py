@@ -20,7 +20,6 @@ from components.schema.metadata_directory import MetadataDirectory
 from components.schema.problems import Problem, SchemaError
 
 ATTEMPTS = 4
-CONSISTENT_WITHIN = 60.0
 _PERMISSION = "_permission"
 _LISTS = {
     "object_relation": "object_relationships",
@@ -53,7 +52,9 @@ def apply_metadata(
                 raise SchemaError(
                     [Problem(path="", message=str(change)) for change in strange],
                     title="metadata: somebody changed what the preview did not show, so nothing was written:",
-                    notes=["Look at it with `pulumi preview --refresh --diff`, then run `pulumi up --refresh`."],
+                    notes=[
+                        "Look at it with `pulumi preview --refresh --diff`, then run `pulumi up --refresh`."
+                    ],
                 )
         try:
             client.replace_metadata(directory.canonical(), version)
@@ -68,10 +69,15 @@ def apply_metadata(
         except AnswerLost:
             continue
         return tuple(str(change) for change in changes(found, wanted))
-    raise SchemaError([Problem(
-        path="", message="metadata: others keep writing it at the same time, so nothing was written",
-        remedy="Try again when they are done.",
-    )])
+    raise SchemaError(
+        [
+            Problem(
+                path="",
+                message="metadata: others keep writing it at the same time, so nothing was written",
+                remedy="Try again when they are done.",
+            )
+        ]
+    )
 
 
 def _reload(client: HasuraClient, directory: MetadataDirectory) -> None:
@@ -86,10 +92,13 @@ def inconsistent(directory: MetadataDirectory, objects: Sequence[InconsistentObj
     problems = []
     for entry in objects:
         place = directory.place(object_path(directory.tree, entry))
-        problems.append(Problem(
-            path=place.path if place else "", line=place.line if place else None,
-            message=f"{entry.name}: {entry.reason}",
-        ))
+        problems.append(
+            Problem(
+                path=place.path if place else "",
+                line=place.line if place else None,
+                message=f"{entry.name}: {entry.reason}",
+            )
+        )
     return SchemaError(
         sorted(problems, key=lambda p: (p.path, p.line or 0)),
         title="metadata does not fit the databases, so the old one stays in force:",
@@ -131,8 +140,12 @@ def object_path(tree: JsonObject, entry: InconsistentObject) -> tuple[str | int,
 
 def _top_level(tree: JsonObject, entry: InconsistentObject, definition: JsonObject) -> tuple[str | int, ...]:
     for field, key in (
-        ("remote_schemas", "name"), ("actions", "name"), ("cron_triggers", "name"), ("rest_endpoints", "name"),
-        ("query_collections", "name"), ("inherited_roles", "role_name"),
+        ("remote_schemas", "name"),
+        ("actions", "name"),
+        ("cron_triggers", "name"),
+        ("rest_endpoints", "name"),
+        ("query_collections", "name"),
+        ("inherited_roles", "role_name"),
     ):
         if not field.startswith(entry.type.split("_")[0]):
             continue
@@ -152,8 +165,8 @@ def _index(items: list[JsonObject], test: object) -> int | None:
     return next((index for index, item in enumerate(items) if test(item)), None)  # type: ignore[operator]
 
 
-def wait_until_consistent(replicas: Sequence[HasuraClient], *, within: float = CONSISTENT_WITHIN) -> None:
-    """Return when each replica says so; they poll for new metadata about once a second."""
+def wait_until_consistent(replicas: Sequence[HasuraClient], *, within: float) -> None:
+    """Return when each replica says so (they poll for new metadata about once a second); `within` in seconds."""
     deadline = time.monotonic() + within
     waiting = list(replicas)
     while waiting:
@@ -161,11 +174,14 @@ def wait_until_consistent(replicas: Sequence[HasuraClient], *, within: float = C
         if not waiting:
             return
         if time.monotonic() > deadline:
-            raise SchemaError([
-                Problem(
-                    path="", message=f"metadata: {replica.endpoint} is not consistent after {within:.0f} s",
-                    remedy="Look at its log and at `/healthz?strict=true`.",
-                )
-                for replica in waiting
-            ])
+            raise SchemaError(
+                [
+                    Problem(
+                        path="",
+                        message=f"metadata: {replica.endpoint} is not consistent after {within:.0f} s",
+                        remedy="Look at its log and at `/healthz?strict=true`.",
+                    )
+                    for replica in waiting
+                ]
+            )
         time.sleep(0.25)

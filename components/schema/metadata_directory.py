@@ -72,9 +72,11 @@ class MetadataDirectory:
         listed = self.tree.get("sources")
         return {
             str(source.get("name")): {
-                "kind": source.get("kind", "postgres"), "configuration": source.get("configuration"),
+                "kind": source.get("kind", "postgres"),
+                "configuration": source.get("configuration"),
             }
-            for source in (listed if isinstance(listed, list) else []) if isinstance(source, dict)
+            for source in (listed if isinstance(listed, list) else [])
+            if isinstance(source, dict)
         }
 
 
@@ -93,10 +95,15 @@ class _Reader:
 
     def read(self) -> MetadataDirectory:
         if not self._root.is_dir():
-            raise SchemaError([Problem(
-                path=self._shown, message="no such folder",
-                remedy="It must be a metadata directory as `hasura metadata export` writes it.",
-            )])
+            raise SchemaError(
+                [
+                    Problem(
+                        path=self._shown,
+                        message="no such folder",
+                        remedy="It must be a metadata directory as `hasura metadata export` writes it.",
+                    )
+                ]
+            )
         tree: JsonObject = {}
         for name, file in ROOT_FILES.items():
             path = self._root / name
@@ -115,7 +122,9 @@ class _Reader:
                 if not (key == "metrics_config" and value == {}):
                     tree[key] = value
         if "version" in tree and tree["version"] != 3:
-            self._add("version.yaml", 1, f"version {tree['version']}, not 3", "Only metadata v3 is understood.")
+            self._add(
+                "version.yaml", 1, f"version {tree['version']}, not 3", "Only metadata v3 is understood."
+            )
         tree["sources"] = self._databases()
         self._action_types(tree)
         self._unknown_files()
@@ -192,19 +201,26 @@ class _Reader:
             return yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self._add(relative, mark.line + 1 if mark else None, f"not YAML: {error.problem or error.context}")
+            self._add(
+                relative, mark.line + 1 if mark else None, f"not YAML: {error.problem or error.context}"
+            )
         except yaml.YAMLError as error:
             line = text.count("\n", 0, getattr(error, "position", 0)) + 1
             self._add(relative, line, f"not YAML: {getattr(error, 'reason', error)}")
         return None
 
-    def _value(  # noqa: PLR0911
+    def _value(
         self, node: yaml.Node, file: str, path: Path_, shape: Shape, *, included: bool, depth: int = 0
     ) -> Json:
         """The node's value; `included` tells that `!include` is resolved here."""
         self._places[path] = Place(path=f"{self._shown}/{file}", line=node.start_mark.line + 1)
         if depth > 100:
-            self._add(file, node.start_mark.line + 1, "nested too deeply", "Does an alias or include lead to itself?")
+            self._add(
+                file,
+                node.start_mark.line + 1,
+                "nested too deeply",
+                "Does an alias or include lead to itself?",
+            )
             return None
         if isinstance(node, yaml.ScalarNode):
             target = _include_of(node)
@@ -212,7 +228,9 @@ class _Reader:
                 return self._include(node, target, file, path, shape, depth)
             if target is not None and node.tag == "!include":
                 self._add(
-                    file, node.start_mark.line + 1, "!include is resolved beneath tables and functions only",
+                    file,
+                    node.start_mark.line + 1,
+                    "!include is resolved beneath tables and functions only",
                     "Write the content here.",
                 )
                 return None
@@ -232,11 +250,12 @@ class _Reader:
         self, node: yaml.MappingNode, file: str, path: Path_, shape: Shape, *, included: bool, depth: int
     ) -> JsonObject:
         result: JsonObject = {}
+        merges: list[yaml.Node] = []
         shapes = self._shapes_of(node, path, shape)
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag == "tag:yaml.org,2002:merge" and key_node.value == "<<":
-                self._merge(result, value_node, file, path, shape, included=included, depth=depth)
+                merges.append(value_node)
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self._add(file, line, "a key must be a text")
@@ -249,10 +268,16 @@ class _Reader:
                 self._add(file, line, f"unknown key {key}", f"Known here: {', '.join(sorted(shapes))}.")
             inner = shapes.get(key, ANY) if shapes is not None else shape.values or ANY
             result[key] = self._value(
-                value_node, file, (*path, key), inner,
-                included=included or key in ("tables", "functions"), depth=depth + 1,
+                value_node,
+                file,
+                (*path, key),
+                inner,
+                included=included or key in ("tables", "functions"),
+                depth=depth + 1,
             )
             self._places[(*path, key)] = Place(path=f"{self._shown}/{file}", line=line)
+        for merged in merges:
+            self._merge(result, merged, file, path, shape, included=included, depth=depth)
         for key in shape.required if shapes is not None else ():
             if key not in result:
                 self._add(file, node.start_mark.line + 1, f"the key {key} is missing")
@@ -266,8 +291,15 @@ class _Reader:
         return shape.keys
 
     def _merge(
-        self, result: JsonObject, node: yaml.Node, file: str, path: Path_, shape: Shape, *,
-        included: bool, depth: int,
+        self,
+        result: JsonObject,
+        node: yaml.Node,
+        file: str,
+        path: Path_,
+        shape: Shape,
+        *,
+        included: bool,
+        depth: int,
     ) -> None:
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for entry in nodes:
@@ -316,10 +348,13 @@ class _Reader:
             name = table_key(value) if shape.unique in ("table", "function") else str(value)
             if name in seen:
                 place, first = self._places[(*path, index)], self._places[seen[name]]
-                self._problems.append(Problem(
-                    path=place.path, line=place.line,
-                    message=f"{shape.unique} {name} is there twice: also {first}",
-                ))
+                self._problems.append(
+                    Problem(
+                        path=place.path,
+                        line=place.line,
+                        message=f"{shape.unique} {name} is there twice: also {first}",
+                    )
+                )
             else:
                 seen[name] = (*path, index)
 

@@ -38,23 +38,43 @@ def _list(items: Shape, unique: str | None = None) -> Shape:
 
 
 _CONNECTION = _of(
-    "database_url", "use_prepared_statements", "isolation_level",
+    "database_url",
+    "use_prepared_statements",
+    "isolation_level",
     pool_settings=_of(
-        "max_connections", "total_max_connections", "idle_timeout", "retries", "pool_timeout",
+        "max_connections",
+        "total_max_connections",
+        "idle_timeout",
+        "retries",
+        "pool_timeout",
         "connection_lifetime",
     ),
     ssl_configuration=_of("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword"),
 )
 _CONFIGURATION = _of(
-    "extensions_schema", "connection_set", "connection_template",
-    connection_info=_CONNECTION, read_replicas=_list(_CONNECTION),
+    "extensions_schema",
+    "connection_set",
+    "connection_template",
+    connection_info=_CONNECTION,
+    read_replicas=_list(_CONNECTION),
 )
 _ROOT_FIELDS = _of(
-    "select", "select_by_pk", "select_aggregate", "select_stream", "insert", "insert_one", "update", "update_by_pk",
-    "update_many", "delete", "delete_by_pk",
+    "select",
+    "select_by_pk",
+    "select_aggregate",
+    "select_stream",
+    "insert",
+    "insert_one",
+    "update",
+    "update_by_pk",
+    "update_many",
+    "delete",
+    "delete_by_pk",
 )
 _TABLE_CONFIGURATION = _of(
-    "custom_name", "custom_column_names", "comment",
+    "custom_name",
+    "custom_column_names",
+    "comment",
     custom_root_fields=_ROOT_FIELDS,
     column_config=Shape(values=_of("custom_name", "comment")),
 )
@@ -73,7 +93,8 @@ _MANUAL = _of("remote_table", "column_mapping", "insertion_order", "remote_sourc
 def _relationships() -> Shape:
     return _list(
         _of(
-            "name", "comment",
+            "name",
+            "comment",
             using=_of("foreign_key_constraint_on", manual_configuration=_MANUAL),
             required=("name", "using"),
         ),
@@ -82,32 +103,52 @@ def _relationships() -> Shape:
 
 
 _EVENT_TRIGGER = _of(
-    "name", "webhook", "webhook_from_env", "headers", "request_transform", "response_transform", "cleanup_config",
-    "trigger_on_replication", "comment",
+    "name",
+    "webhook",
+    "webhook_from_env",
+    "headers",
+    "request_transform",
+    "response_transform",
+    "cleanup_config",
+    "trigger_on_replication",
+    "comment",
     definition=_of(
         "enable_manual",
-        insert=_of("columns", "payload"), update=_of("columns", "payload"), delete=_of("columns", "payload"),
+        insert=_of("columns", "payload"),
+        update=_of("columns", "payload"),
+        delete=_of("columns", "payload"),
     ),
     retry_conf=_of("num_retries", "interval_sec", "timeout_sec", "tolerance_seconds"),
     required=("name", "definition"),
 )
 TABLE = _of(
-    "table", "is_enum", "description", "logical_model",
+    "table",
+    "is_enum",
+    "description",
+    "logical_model",
     configuration=_TABLE_CONFIGURATION,
     apollo_federation_config=_of("enable"),
     object_relationships=_relationships(),
     array_relationships=_relationships(),
     computed_fields=_list(
         _of(
-            "name", "comment", definition=_of("function", "table_argument", "session_argument", "return_table"),
+            "name",
+            "comment",
+            definition=_of("function", "table_argument", "session_argument", "return_table"),
             required=("name", "definition"),
         ),
         unique="name",
     ),
     remote_relationships=_list(_of("name", "definition", required=("name", "definition")), unique="name"),
     select_permissions=_permission(
-        "columns", "computed_fields", "filter", "limit", "allow_aggregations", "query_root_fields",
-        "subscription_root_fields", required=("columns", "filter"),
+        "columns",
+        "computed_fields",
+        "filter",
+        "limit",
+        "allow_aggregations",
+        "query_root_fields",
+        "subscription_root_fields",
+        required=("columns", "filter"),
     ),
     insert_permissions=_permission(
         "check", "set", "columns", "backend_only", "validate_input", required=("check",)
@@ -120,9 +161,13 @@ TABLE = _of(
     required=("table",),
 )
 FUNCTION = _of(
-    "function", "comment",
+    "function",
+    "comment",
     configuration=_of(
-        "custom_name", "session_argument", "exposed_as", "response",
+        "custom_name",
+        "session_argument",
+        "exposed_as",
+        "response",
         custom_root_fields=_of("function", "function_aggregate"),
     ),
     permissions=_list(_of("role"), unique="role"),
@@ -130,7 +175,11 @@ FUNCTION = _of(
 )
 SOURCES = _list(
     _of(
-        "name", "kind", "logical_models", "native_queries", "stored_procedures",
+        "name",
+        "kind",
+        "logical_models",
+        "native_queries",
+        "stored_procedures",
         configuration=_CONFIGURATION,
         tables=_list(TABLE, unique="table"),
         functions=_list(FUNCTION, unique="function"),
@@ -148,10 +197,20 @@ SOURCES = _list(
 OTHER_KIND_OF_SOURCE = Shape()
 
 _ACTION = _of(
-    "name", "comment",
+    "name",
+    "comment",
     definition=_of(
-        "kind", "handler", "forward_client_headers", "headers", "timeout", "type", "arguments", "output_type",
-        "request_transform", "response_transform", "ignored_client_headers",
+        "kind",
+        "handler",
+        "forward_client_headers",
+        "headers",
+        "timeout",
+        "type",
+        "arguments",
+        "output_type",
+        "request_transform",
+        "response_transform",
+        "ignored_client_headers",
     ),
     permissions=_list(_of("role", "comment", "definition"), unique="role"),
     required=("name", "definition"),
@@ -163,7 +222,14 @@ _CUSTOM_TYPES = _of(
     scalars=_list(_of("name", "description"), unique="name"),
 )
 _CRON = _of(
-    "name", "webhook", "schedule", "include_in_metadata", "payload", "headers", "comment", "request_transform",
+    "name",
+    "webhook",
+    "schedule",
+    "include_in_metadata",
+    "payload",
+    "headers",
+    "comment",
+    "request_transform",
     "response_transform",
     retry_conf=_of("num_retries", "retry_interval_seconds", "timeout_seconds", "tolerance_seconds"),
     required=("name", "webhook", "schedule"),
@@ -184,38 +250,80 @@ ROOT_FILES: Mapping[str, RootFile] = {
     "actions.yaml": RootFile(
         shapes={"actions": _list(_ACTION, unique="name"), "custom_types": _CUSTOM_TYPES}, inline=True
     ),
-    "remote_schemas.yaml": RootFile(shapes={"remote_schemas": _list(
-        _of("name", "definition", "comment", "permissions", "remote_relationships", required=("name", "definition")),
-        unique="name",
-    )}),
-    "query_collections.yaml": RootFile(shapes={"query_collections": _list(
-        _of("name", "comment", definition=_of(queries=_list(_of("name", "query"), unique="name")),
-            required=("name", "definition")),
-        unique="name",
-    )}),
-    "allow_list.yaml": RootFile(shapes={"allowlist": _list(
-        _of("collection", scope=_of("global", "roles"), required=("collection",)), unique="collection"
-    )}),
+    "remote_schemas.yaml": RootFile(
+        shapes={
+            "remote_schemas": _list(
+                _of(
+                    "name",
+                    "definition",
+                    "comment",
+                    "permissions",
+                    "remote_relationships",
+                    required=("name", "definition"),
+                ),
+                unique="name",
+            )
+        }
+    ),
+    "query_collections.yaml": RootFile(
+        shapes={
+            "query_collections": _list(
+                _of(
+                    "name",
+                    "comment",
+                    definition=_of(queries=_list(_of("name", "query"), unique="name")),
+                    required=("name", "definition"),
+                ),
+                unique="name",
+            )
+        }
+    ),
+    "allow_list.yaml": RootFile(
+        shapes={
+            "allowlist": _list(
+                _of("collection", scope=_of("global", "roles"), required=("collection",)), unique="collection"
+            )
+        }
+    ),
     "cron_triggers.yaml": RootFile(shapes={"cron_triggers": _list(_CRON, unique="name")}),
     "network.yaml": RootFile(shapes={"network": _of("tls_allowlist")}),
-    "rest_endpoints.yaml": RootFile(shapes={"rest_endpoints": _list(
-        _of("name", "url", "methods", "definition", "comment", required=("name", "url", "methods", "definition")),
-        unique="name",
-    )}),
-    "inherited_roles.yaml": RootFile(shapes={"inherited_roles": _list(
-        _of("role_name", "role_set", required=("role_name", "role_set")), unique="role_name"
-    )}),
-    "opentelemetry.yaml": RootFile(shapes={"opentelemetry": _of(
-        "status", "data_types", "exporter_otlp", "batch_span_processor"
-    )}),
+    "rest_endpoints.yaml": RootFile(
+        shapes={
+            "rest_endpoints": _list(
+                _of(
+                    "name",
+                    "url",
+                    "methods",
+                    "definition",
+                    "comment",
+                    required=("name", "url", "methods", "definition"),
+                ),
+                unique="name",
+            )
+        }
+    ),
+    "inherited_roles.yaml": RootFile(
+        shapes={
+            "inherited_roles": _list(
+                _of("role_name", "role_set", required=("role_name", "role_set")), unique="role_name"
+            )
+        }
+    ),
+    "opentelemetry.yaml": RootFile(
+        shapes={"opentelemetry": _of("status", "data_types", "exporter_otlp", "batch_span_processor")}
+    ),
     "backend_configs.yaml": RootFile(shapes={"backend_configs": ANY}),
-    "api_limits.yaml": RootFile(shapes={"api_limits": _of(
-        "disabled", "depth_limit", "node_limit", "rate_limit", "time_limit", "batch_limit"
-    )}),
+    "api_limits.yaml": RootFile(
+        shapes={
+            "api_limits": _of(
+                "disabled", "depth_limit", "node_limit", "rate_limit", "time_limit", "batch_limit"
+            )
+        }
+    ),
     "graphql_schema_introspection.yaml": RootFile(
         shapes={"graphql_schema_introspection": _of("disabled_for_roles")}
     ),
-    "metrics_config.yaml": RootFile(shapes={"metrics_config": _of(
-        "analyze_query_variables", "analyze_response_body"
-    )}),
+    "metrics_config.yaml": RootFile(
+        shapes={"metrics_config": _of("analyze_query_variables", "analyze_response_body")}
+    ),
 }

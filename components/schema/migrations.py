@@ -98,36 +98,47 @@ def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) 
         place = f"{shown}/{entry.name}"
         match = _NAME.fullmatch(entry.name)
         if match is None:
-            problems.append(Problem(
-                path=place,
-                message="not the name of a migration",
-                remedy="A migration is a folder <version>_<name>, such as 1700000000000_users.",
-            ))
+            problems.append(
+                Problem(
+                    path=place,
+                    message="not the name of a migration",
+                    remedy="A migration is a folder <version>_<name>, such as 1700000000000_users.",
+                )
+            )
             continue
         if not _is_directory_within(entry, root, place, problems):
             continue
         version = int(match.group(1))
         if version > MAX_VERSION:
-            problems.append(Problem(
-                path=place, message=f"the version is larger than {MAX_VERSION}",
-                remedy="Use milliseconds since 1970.",
-            ))
+            problems.append(
+                Problem(
+                    path=place,
+                    message=f"the version is larger than {MAX_VERSION}",
+                    remedy="Use milliseconds since 1970.",
+                )
+            )
             continue
         if version in places:
-            problems.append(Problem(
-                path=place, message=f"version {version} is there twice: also {places[version]}",
-                remedy="Give one of the two another version.",
-            ))
+            problems.append(
+                Problem(
+                    path=place,
+                    message=f"version {version} is there twice: also {places[version]}",
+                    remedy="Give one of the two another version.",
+                )
+            )
             continue
         places[version] = place
         up = _read_file(entry / "up.sql", root, f"{place}/up.sql", problems, required=True)
         down = _read_file(entry / "down.sql", root, f"{place}/down.sql", problems, required=False)
         for extra in ("up.yaml", "down.yaml"):
             if (entry / extra).exists():
-                problems.append(Problem(
-                    path=f"{place}/{extra}", message="metadata in a migration is not run",
-                    remedy="Put it into the metadata directory.",
-                ))
+                problems.append(
+                    Problem(
+                        path=f"{place}/{extra}",
+                        message="metadata in a migration is not run",
+                        remedy="Put it into the metadata directory.",
+                    )
+                )
         if up is not None:
             found[version] = Migration(
                 source=folder.name, version=version, name=match.group(2), key=entry.name, up=up, down=down
@@ -148,10 +159,13 @@ def _is_directory_within(entry: Path, root: Path, shown: str, problems: list[Pro
     if not _stays_within(entry, root, shown, problems):
         return False
     if not entry.is_dir():
-        problems.append(Problem(
-            path=shown, message="not a folder",
-            remedy="Migrations are laid out as <source>/<version>_<name>/up.sql.",
-        ))
+        problems.append(
+            Problem(
+                path=shown,
+                message="not a folder",
+                remedy="Migrations are laid out as <source>/<version>_<name>/up.sql.",
+            )
+        )
         return False
     return True
 
@@ -166,10 +180,13 @@ def _stays_within(entry: Path, root: Path, shown: str, problems: list[Problem]) 
         return False
     if target.is_relative_to(root.resolve()):
         return True
-    problems.append(Problem(
-        path=shown, message="a symbolic link that leaves the migrations folder",
-        remedy="Put the file itself here: what is deployed must be under version control.",
-    ))
+    problems.append(
+        Problem(
+            path=shown,
+            message="a symbolic link that leaves the migrations folder",
+            remedy="Put the file itself here: what is deployed must be under version control.",
+        )
+    )
     return False
 
 
@@ -180,9 +197,13 @@ def _read_file(
         mode = path.lstat().st_mode
     except FileNotFoundError:
         if required:
-            problems.append(Problem(
-                path=shown, message="missing", remedy="Each migration needs an up.sql with at least one statement.",
-            ))
+            problems.append(
+                Problem(
+                    path=shown,
+                    message="missing",
+                    remedy="Each migration needs an up.sql with at least one statement.",
+                )
+            )
         return None
     except OSError as error:
         problems.append(Problem(path=shown, message=f"cannot be read: {error.strerror}"))
@@ -192,9 +213,13 @@ def _read_file(
             return None
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        problems.append(Problem(
-            path=shown, message=f"not a regular file but {_kind(mode)}", remedy="Put a file of SQL here.",
-        ))
+        problems.append(
+            Problem(
+                path=shown,
+                message=f"not a regular file but {_kind(mode)}",
+                remedy="Put a file of SQL here.",
+            )
+        )
         return None
     return _checked(path, shown, problems, required=required)
 
@@ -208,10 +233,14 @@ def _checked(path: Path, shown: str, problems: list[Problem], *, required: bool)
         for chunk in _lines_unified(path):
             if size == 0:
                 if chunk.startswith(_BOM):
-                    problems.append(Problem(
-                        path=shown, line=1, message="begins with a byte order mark",
-                        remedy="Save it as UTF-8 without BOM: Postgres takes the mark for a character of SQL.",
-                    ))
+                    problems.append(
+                        Problem(
+                            path=shown,
+                            line=1,
+                            message="begins with a byte order mark",
+                            remedy="Save it as UTF-8 without BOM: Postgres takes the mark for a character of SQL.",
+                        )
+                    )
                     return None
                 first = chunk.split(b"\n", 1)[0]
             digest.update(chunk)
@@ -223,10 +252,14 @@ def _checked(path: Path, shown: str, problems: list[Problem], *, required: bool)
                 problems.append(_not_utf8(shown, lines))
                 return None
             if (nul := chunk.find(b"\0")) >= 0:
-                problems.append(Problem(
-                    path=shown, line=lines + chunk.count(b"\n", 0, nul), message="holds a NUL byte",
-                    remedy="Postgres has no such character: remove it.",
-                ))
+                problems.append(
+                    Problem(
+                        path=shown,
+                        line=lines + chunk.count(b"\n", 0, nul),
+                        message="holds a NUL byte",
+                        remedy="Postgres has no such character: remove it.",
+                    )
+                )
                 return None
             lines += chunk.count(b"\n")
             blank = blank and not chunk.strip()
@@ -240,13 +273,19 @@ def _checked(path: Path, shown: str, problems: list[Problem], *, required: bool)
         return None
     if blank:
         if required:
-            problems.append(Problem(
-                path=shown, message="empty",
-                remedy="Each migration needs an up.sql with at least one statement.",
-            ))
+            problems.append(
+                Problem(
+                    path=shown,
+                    message="empty",
+                    remedy="Each migration needs an up.sql with at least one statement.",
+                )
+            )
         return None
     return SqlFile(
-        path=path, shown=shown, checksum=digest.hexdigest(), size=size,
+        path=path,
+        shown=shown,
+        checksum=digest.hexdigest(),
+        size=size,
         without_transaction=is_without_transaction(first.decode()),
     )
 
@@ -269,7 +308,10 @@ def _lines_unified(path: Path) -> Iterator[bytes]:
 
 def _kind(mode: int) -> str:
     kinds = {
-        stat.S_IFIFO: "a FIFO", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
     }
     return kinds.get(stat.S_IFMT(mode), "something else")

@@ -100,10 +100,13 @@ def _plan_source(
     if base is not None and not recorded and not adopted:
         baseline = tuple(m for m in files if m.version <= base)
         if base not in local:
-            problems.append(Problem(
-                path=_place(source, files), message=f"baseline {base} is not among the migrations",
-                remedy="Name the newest version whose changes the database already has.",
-            ))
+            problems.append(
+                Problem(
+                    path=_place(source, files),
+                    message=f"baseline {base} is not among the migrations",
+                    remedy="Name the newest version whose changes the database already has.",
+                )
+            )
     taken = {**recorded, **{m.version: None for m in adopt}, **{m.version: None for m in baseline}}
 
     gone = [row for version, row in sorted(recorded.items()) if version not in local]
@@ -116,17 +119,19 @@ def _plan_source(
     if newest is not None and not policy.out_of_order:
         problems += [_late(m, newest) for m in ups if m.version < newest]
 
-    wanted = {version: False for version in remaining} | {m.version: False for m in ups}
+    wanted = dict.fromkeys(remaining, False) | {m.version: False for m in ups}
     write = dict(catalog) != wanted or any(not row.in_catalog for row in recorded.values())
     return SourcePlan(
-        source=source, adopt=adopt, baseline=baseline, downs=downs, ups=ups,
+        source=source,
+        adopt=adopt,
+        baseline=baseline,
+        downs=downs,
+        ups=ups,
         write_catalog=write and bool(wanted or catalog),
     ), problems
 
 
-def _unfinished(
-    source: str, state: SourceState, local: Mapping[int, Migration]
-) -> Iterable[Problem]:
+def _unfinished(source: str, state: SourceState, local: Mapping[int, Migration]) -> Iterable[Problem]:
     invalid = f" INVALID now: {', '.join(state.invalid_indexes)}." if state.invalid_indexes else ""
     for row in state.ledger or ():
         if row.state == "started":
@@ -224,17 +229,20 @@ def _roll_back(
     newest_local = max((m.version for m in files), default=0)
     problems = [
         Problem(
-            path=f"migrations/{source}/{row.key}", message="is to be rolled back and has no down SQL in the ledger",
+            path=f"migrations/{source}/{row.key}",
+            message="is to be rolled back and has no down SQL in the ledger",
             remedy="Bring its folder back, or write a new migration that undoes it.",
         )
-        for row in gone if not row.has_down
+        for row in gone
+        if not row.has_down
     ] + [
         Problem(
             path=f"migrations/{source}/{row.key}",
             message=f"is missing here but older than {newest_local}: only the newest versions can be rolled back",
             remedy="Bring its folder back from version control.",
         )
-        for row in gone if row.version < newest_local
+        for row in gone
+        if row.version < newest_local
     ]
     return tuple(sorted(gone, key=lambda row: -row.version)), problems
 

@@ -37,6 +37,7 @@ IN_LINE = "in line with the ledger"
 CONSISTENT = "every object fits its database"
 """What the input `consistency` says."""
 PREVIEW_TIMEOUT = 10.0
+CONSISTENT_WITHIN = 60.0
 PROVIDER_KEY = "__provider"
 
 Props = dict[str, object]
@@ -168,7 +169,7 @@ class MetadataProvider(ResourceProvider):
             endpoints = [str(url) for url in cast("list[object]", props.get("replicas") or [])]
             replicas = [HasuraClient(url, str(props["admin_secret"])) for url in endpoints]
             try:
-                wait_until_consistent([client, *replicas])
+                wait_until_consistent([client, *replicas], within=CONSISTENT_WITHIN)
             finally:
                 for replica in replicas:
                     replica.close()
@@ -192,9 +193,15 @@ def _migrations_of(props: Props) -> MigrationSet:
     directory = str(props["directory"])
     local = read_migrations(Path(directory), shown_as=directory)
     if local.checksums() != props.get("migrations"):
-        raise SchemaError([Problem(
-            path=directory, message="changed while Pulumi was at work", remedy="Run the command again.",
-        )])
+        raise SchemaError(
+            [
+                Problem(
+                    path=directory,
+                    message="changed while Pulumi was at work",
+                    remedy="Run the command again.",
+                )
+            ]
+        )
     return local
 
 
@@ -209,9 +216,15 @@ def _metadata_of(props: Props) -> MetadataDirectory:
     directory = str(props["directory"])
     found = read_metadata(Path(directory), shown_as=directory)
     if found.keyed() != props.get("metadata"):
-        raise SchemaError([Problem(
-            path=directory, message="changed while Pulumi was at work", remedy="Run the command again.",
-        )])
+        raise SchemaError(
+            [
+                Problem(
+                    path=directory,
+                    message="changed while Pulumi was at work",
+                    remedy="Run the command again.",
+                )
+            ]
+        )
     return found
 
 
@@ -247,10 +260,12 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
 
 def _everything_new(local: MigrationSet, olds: Props) -> Plan:
     applied = cast("dict[str, dict[str, str]]", olds.get("migrations") or {})
-    return Plan(sources=tuple(
-        SourcePlan(source=source, ups=tuple(m for m in found if m.key not in applied.get(source, {})))
-        for source, found in local.sources.items()
-    ))
+    return Plan(
+        sources=tuple(
+            SourcePlan(source=source, ups=tuple(m for m in found if m.key not in applied.get(source, {})))
+            for source, found in local.sources.items()
+        )
+    )
 
 
 def _states_if_reachable(local: MigrationSet, olds: Props, news: Props) -> dict[str, SourceState] | None:
@@ -295,5 +310,3 @@ def _catalog_difference(states: Mapping[str, SourceState]) -> str:
         if dirty:
             texts.append(f"{source} has dirty {', '.join(map(str, dirty))}")
     return "; ".join(texts)
-
-

@@ -87,9 +87,7 @@ def find_syntax_error(scripts: Sequence[Script], timeouts: Timeouts) -> Rehearsa
     return _build(scripts, timeouts, only_syntax=True)
 
 
-def _build(
-    scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool
-) -> Rehearsal:
+def _build(scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool) -> Rehearsal:
     places = [(index, s) for index, script in enumerate(scripts) for s in statements(script.text)]
     body: list[str] = []
     for count, (index, statement) in enumerate(places):

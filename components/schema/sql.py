@@ -28,7 +28,7 @@ _NEXT = re.compile(r"['\"$;()\\]|--|/\*")
 _WORD_CHARACTER = re.compile(r"[A-Za-z0-9_$\x80-\U0010ffff]")
 
 
-class Unterminated(Exception):  # noqa: N818  names the state of the text
+class Unterminated(Exception):
     """A string, identifier or comment is still open at the end of the text."""
 
     def __init__(self, what: str, line: int) -> None:
@@ -114,8 +114,10 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
             if closing is None:
                 raise Unterminated("quoted identifier", line_at(position))
             position = closing.end()
-        elif character == "$" and (opening := _DOLLAR.match(text, position)) and not (
-            position and _WORD_CHARACTER.match(text[position - 1])
+        elif (
+            character == "$"
+            and (opening := _DOLLAR.match(text, position))
+            and not (position and _WORD_CHARACTER.match(text[position - 1]))
         ):
             closed = text.find(opening.group(), opening.end())
             if closed < 0:
@@ -187,15 +189,32 @@ def is_without_transaction(text: str) -> bool:
 
 
 _CONTROL = {
-    ("begin",), ("start", "transaction"), ("commit",), ("end",), ("abort",), ("prepare", "transaction"),
+    ("begin",),
+    ("start", "transaction"),
+    ("commit",),
+    ("end",),
+    ("abort",),
+    ("prepare", "transaction"),
 }
 _ALONE: tuple[tuple[str, ...], ...] = (
-    ("vacuum",), ("create", "database"), ("drop", "database"), ("create", "tablespace"),
-    ("drop", "tablespace"), ("alter", "system"), ("discard", "all"), ("create", "subscription"),
-    ("drop", "subscription"), ("reindex", "database"), ("reindex", "system"),
+    ("vacuum",),
+    ("create", "database"),
+    ("drop", "database"),
+    ("create", "tablespace"),
+    ("drop", "tablespace"),
+    ("alter", "system"),
+    ("discard", "all"),
+    ("create", "subscription"),
+    ("drop", "subscription"),
+    ("reindex", "database"),
+    ("reindex", "system"),
 )
 _ALONE_IF_CONCURRENTLY: tuple[tuple[str, ...], ...] = (
-    ("create", "index"), ("create", "unique", "index"), ("drop", "index"), ("reindex",), ("alter", "table"),
+    ("create", "index"),
+    ("create", "unique", "index"),
+    ("drop", "index"),
+    ("reindex",),
+    ("alter", "table"),
 )
 
 
@@ -233,15 +252,21 @@ def findings(text: str) -> list[Finding]:
         found.append(Finding(line=error.line, message=str(error), remedy="Close it."))
         count = count or 1
     if count == 0:
-        found.append(Finding(
-            line=1, message="holds no statement", remedy="Write one, or `select 1;` if nothing is to be done.",
-        ))
+        found.append(
+            Finding(
+                line=1,
+                message="holds no statement",
+                remedy="Write one, or `select 1;` if nothing is to be done.",
+            )
+        )
     if alone and second is not None:
-        found.append(Finding(
-            line=second,
-            message="a second statement in a file marked -- no-transaction",
-            remedy="Such a file holds exactly one statement: put this one into a migration of its own.",
-        ))
+        found.append(
+            Finding(
+                line=second,
+                message="a second statement in a file marked -- no-transaction",
+                remedy="Such a file holds exactly one statement: put this one into a migration of its own.",
+            )
+        )
     return sorted(found, key=lambda finding: finding.line)
 
 

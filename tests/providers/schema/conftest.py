@@ -30,7 +30,9 @@ EMPTY_METADATA: JsonObject = {
             "name": "default",
             "kind": "postgres",
             "tables": [],
-            "configuration": {"connection_info": {"database_url": {"from_env": "HASURA_GRAPHQL_DATABASE_URL"}}},
+            "configuration": {
+                "connection_info": {"database_url": {"from_env": "HASURA_GRAPHQL_DATABASE_URL"}}
+            },
         }
     ],
 }
@@ -55,7 +57,11 @@ class Engine:
 
     def connect(self, database: str = "first") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
-            host="127.0.0.1", port=self.database_port, dbname=database, user="postgres", password=PASSWORD,
+            host="127.0.0.1",
+            port=self.database_port,
+            dbname=database,
+            user="postgres",
+            password=PASSWORD,
             autocommit=True,
         )
 
@@ -93,8 +99,14 @@ def running_engine() -> Iterator[Engine]:
     try:
         with container(
             rows["postgres"].image,
-            "--network", network, "--network-alias", "postgres", "--publish", "127.0.0.1::5432",
-            "--env", f"POSTGRES_PASSWORD={PASSWORD}",
+            "--network",
+            network,
+            "--network-alias",
+            "postgres",
+            "--publish",
+            "127.0.0.1::5432",
+            "--env",
+            f"POSTGRES_PASSWORD={PASSWORD}",
             command=("postgres", "-c", "fsync=off"),
         ) as postgres:
             wait_for(postgres.accepts_tcp, "Postgres answers over TCP")
@@ -102,11 +114,18 @@ def running_engine() -> Iterator[Engine]:
                 postgres.run("psql", "-U", "postgres", "-qc", f"create database {database}")
             with container(
                 rows["hasura"].image,
-                "--network", network, "--publish", "127.0.0.1::8080",
-                "--env", f"HASURA_GRAPHQL_DATABASE_URL={_url('first')}",
-                "--env", f"HASURA_GRAPHQL_METADATA_DATABASE_URL={_url('metadata')}",
-                "--env", f"SECOND_DATABASE_URL={_url('second')}",
-                "--env", f"HASURA_GRAPHQL_ADMIN_SECRET={ADMIN_SECRET}",
+                "--network",
+                network,
+                "--publish",
+                "127.0.0.1::8080",
+                "--env",
+                f"HASURA_GRAPHQL_DATABASE_URL={_url('first')}",
+                "--env",
+                f"HASURA_GRAPHQL_METADATA_DATABASE_URL={_url('metadata')}",
+                "--env",
+                f"SECOND_DATABASE_URL={_url('second')}",
+                "--env",
+                f"HASURA_GRAPHQL_ADMIN_SECRET={ADMIN_SECRET}",
                 command=("python", "-m", "local.engine") if rows["hasura"].warning else (),
             ) as hasura:
                 endpoint = f"http://127.0.0.1:{hasura.port(8080)}"

@@ -24,7 +24,11 @@ USERS = "create table users (id text primary key, name text);\n"
 
 
 def run(
-    engine: Engine, *, client: HasuraClient | None = None, report: Callable[[str], None] = print, **settings: object
+    engine: Engine,
+    *,
+    client: HasuraClient | None = None,
+    report: Callable[[str], None] = print,
+    **settings: object,
 ) -> Outcome:
     chosen = Settings(**{"stack": "test", **settings})  # type: ignore[arg-type]
     with client or engine.client() as used:
@@ -49,10 +53,12 @@ def test_applies_in_order_and_once(engine: Engine, project: Project) -> None:
     assert run(engine).done == ["applied default/1_users", "applied default/2_row"]
     assert engine.rows("select id, name from users") == [("a", "it's $t$ and $$")]
     assert ledger(engine) == [
-        ("default", 1, "users", "applied", "done", True), ("default", 2, "row", "applied", "done", True),
+        ("default", 1, "users", "applied", "done", True),
+        ("default", 2, "row", "applied", "done", True),
     ]
     assert engine.rows("select down_sql, stack from migration_ledger.migration order by version") == [
-        ("drop table users;\n", "test"), (None, "test"),
+        ("drop table users;\n", "test"),
+        (None, "test"),
     ]
     assert catalog(engine) == {
         "migrations": {"default": {"1": False, "2": False}},
@@ -83,9 +89,13 @@ def test_nothing_to_do_writes_nothing(engine: Engine, project: Project) -> None:
 
 def test_catalog_state_keeps_what_is_not_ours(engine: Engine, project: Project) -> None:
     with engine.client() as client:
-        client.set_catalog_state({
-            "migrations": {"elsewhere": {"7": False}}, "settings": {"migration_mode": "false"}, "their": {"own": 1},
-        })
+        client.set_catalog_state(
+            {
+                "migrations": {"elsewhere": {"7": False}},
+                "settings": {"migration_mode": "false"},
+                "their": {"own": 1},
+            }
+        )
     project.migration("1_users", USERS)
     run(engine)
     assert catalog(engine) == {
@@ -98,13 +108,15 @@ def test_catalog_state_keeps_what_is_not_ours(engine: Engine, project: Project) 
 
 def test_failure_tells_file_line_and_what_was_done(engine: Engine, project: Project) -> None:
     project.migration("1_users", USERS)
-    project.migration("2_rows", "insert into users values ('a');\n\n-- again\ninsert into users\nvalues ('a');\n")
+    project.migration(
+        "2_rows", "insert into users values ('a');\n\n-- again\ninsert into users\nvalues ('a');\n"
+    )
     project.migration("3_more", "create table more ();")
     with pytest.raises(SchemaError) as caught:
         run(engine)
     assert str(caught.value).splitlines() == [
         "migrations failed:",
-        "  migrations/default/2_rows/up.sql:4: duplicate key value violates unique constraint \"users_pkey\""
+        '  migrations/default/2_rows/up.sql:4: duplicate key value violates unique constraint "users_pkey"'
         " (SQLSTATE 23505)",
         "      detail: Key (id)=(a) already exists.",
         "      statement: insert into users values ('a')",
@@ -132,7 +144,9 @@ def test_hint_and_line_of_a_raised_error(engine: Engine, project: Project) -> No
 
 def test_syntax_error_behind_a_statement_that_would_fail(engine: Engine, project: Project) -> None:
     project.migration("1_a", "select * from nowhere;\n\ncreate\n  tabel x ();\n")
-    with pytest.raises(SchemaError, match=r'1_a/up.sql:4: syntax error at or near "tabel" \(SQLSTATE 42601\)'):
+    with pytest.raises(
+        SchemaError, match=r'1_a/up.sql:4: syntax error at or near "tabel" \(SQLSTATE 42601\)'
+    ):
         run(engine)
 
 
@@ -149,7 +163,10 @@ def test_looking_for_the_statement_leaves_nothing(engine: Engine, project: Proje
         ("create table a ();\ncommit;", r"1_a/up.sql:2: transaction control \(COMMIT\)"),
         ("create table a ();\nselect 'open", "1_a/up.sql:2: the string that starts here is not closed"),
         ("create table a ();\n/* open", "1_a/up.sql:2: the comment that starts here is not closed"),
-        ("create table a ();\ncreate index concurrently i on a (x);", "1_a/up.sql:2: CREATE INDEX cannot run"),
+        (
+            "create table a ();\ncreate index concurrently i on a (x);",
+            "1_a/up.sql:2: CREATE INDEX cannot run",
+        ),
     ],
 )
 def test_found_before_anything_runs(engine: Engine, project: Project, text: str, place: str) -> None:
@@ -159,7 +176,9 @@ def test_found_before_anything_runs(engine: Engine, project: Project, text: str,
     assert engine.rows("select to_regclass('a'), to_regclass('migration_ledger.migration')") == [(None, None)]
 
 
-def test_a_search_path_set_by_a_file_does_not_lead_the_ledger_astray(engine: Engine, project: Project) -> None:
+def test_a_search_path_set_by_a_file_does_not_lead_the_ledger_astray(
+    engine: Engine, project: Project
+) -> None:
     project.migration("1_a", "select set_config('search_path', '', true); create table public.a ();")
     project.migration("2_b", "create table public.b ();")
     assert len(run(engine).done) == 2
@@ -169,7 +188,9 @@ def test_outside_a_transaction(engine: Engine, project: Project) -> None:
     project.migration("1_users", USERS)
     project.migration("2_index", "-- no-transaction\ncreate index concurrently users_name on users (name);\n")
     run(engine)
-    assert engine.rows("select indisvalid from pg_index where indexrelid = 'users_name'::regclass") == [(True,)]
+    assert engine.rows("select indisvalid from pg_index where indexrelid = 'users_name'::regclass") == [
+        (True,)
+    ]
     assert ledger(engine)[1][4] == "done"
 
 
@@ -247,7 +268,10 @@ def test_adoption_and_baseline(engine: Engine, project: Project) -> None:
 
     engine.reset()
     engine.rows(USERS)
-    assert run(engine, policy=Policy(baseline={"default": 1})).done == ["taking over 1_users", "applied default/2_b"]
+    assert run(engine, policy=Policy(baseline={"default": 1})).done == [
+        "taking over 1_users",
+        "applied default/2_b",
+    ]
     assert [row[3] for row in ledger(engine)] == ["baseline", "applied"]
     assert run(engine, policy=Policy(baseline={"default": 1})).done == []
 
@@ -331,7 +355,10 @@ def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Pr
         waiting = threading.Thread(target=run, args=(engine,))
         waiting.start()
         wait_for(
-            lambda: engine.rows("select count(*) from pg_locks where locktype = 'advisory' and not granted") == [(1,)],
+            lambda: (
+                engine.rows("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+                == [(1,)]
+            ),
             "the deployer waits",
         )
         assert engine.rows("select to_regclass('users')") == [(None,)]
@@ -369,4 +396,6 @@ def test_large_file_in_pieces(engine: Engine, project: Project) -> None:
     assert len(body) > 2 << 20
     project.migration("1_users", USERS + body)
     run(engine)
-    assert engine.rows("select count(*), max(name) from users where name like 'Zoë%'") == [(100_000, "Zoë 99999")]
+    assert engine.rows("select count(*), max(name) from users where name like 'Zoë%'") == [
+        (100_000, "Zoë 99999")
+    ]

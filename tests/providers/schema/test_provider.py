@@ -37,23 +37,35 @@ USERS = """\
 NOBODY = "http://127.0.0.1:1"
 
 
-def migration_inputs(endpoint: object, secret: object = ADMIN_SECRET, **settings: object) -> dict[str, object]:
+def migration_inputs(
+    endpoint: object, secret: object = ADMIN_SECRET, **settings: object
+) -> dict[str, object]:
     schema = read_schema()
     return {
-        "endpoint": endpoint, "admin_secret": secret, "directory": "migrations",
-        "migrations": schema.migrations.checksums(), "sources": schema.configurations(),
-        "settings": {"stack": "test", **settings}, "catalog_state": IN_LINE,
+        "endpoint": endpoint,
+        "admin_secret": secret,
+        "directory": "migrations",
+        "migrations": schema.migrations.checksums(),
+        "sources": schema.configurations(),
+        "settings": {"stack": "test", **settings},
+        "catalog_state": IN_LINE,
     }
 
 
 def metadata_inputs(endpoint: object, secret: object = ADMIN_SECRET) -> dict[str, object]:
     return {
-        "endpoint": endpoint, "admin_secret": secret, "directory": "hasura_metadata",
-        "metadata": read_schema().metadata.keyed(), "consistency": CONSISTENT, "replicas": [],
+        "endpoint": endpoint,
+        "admin_secret": secret,
+        "directory": "hasura_metadata",
+        "metadata": read_schema().metadata.keyed(),
+        "consistency": CONSISTENT,
+        "replicas": [],
     }
 
 
-def reasons(provider: MigrationsProvider | MetadataProvider, news: dict, olds: dict | None = None) -> list[str]:
+def reasons(
+    provider: MigrationsProvider | MetadataProvider, news: dict, olds: dict | None = None
+) -> list[str]:
     return [failure.reason for failure in provider.check(olds or {}, news).failures]
 
 
@@ -108,10 +120,12 @@ class TestMigrations:
             client.set_catalog_state({"migrations": {"default": {"1": False, "2": False, "3": False}}})
         read = provider.read("migrations", dict(first))
         assert read.inputs is not None
-        assert read.inputs["migrations"] == {"default": {
-            **migration_inputs(engine.endpoint)["migrations"]["default"],  # type: ignore[index]
-            "3_": "applied by the Hasura CLI",
-        }}
+        assert read.inputs["migrations"] == {
+            "default": {
+                **migration_inputs(engine.endpoint)["migrations"]["default"],  # type: ignore[index]
+                "3_": "applied by the Hasura CLI",
+            }
+        }
 
     def test_history_is_refused_in_preview(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)
@@ -300,10 +314,8 @@ class TestMetadata:
     def test_delete_calls_nobody(self, project: Project) -> None:
         MetadataProvider().delete("metadata", metadata_inputs(NOBODY))
 
-    def test_replica_that_does_not_follow(
-        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("components.schema.metadata_deployment.CONSISTENT_WITHIN", 0.5)
+    def test_replica_that_does_not_follow(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("components.schema.provider.CONSISTENT_WITHIN", 0.5)
         inputs = {**metadata_inputs(engine.endpoint), "replicas": [NOBODY]}
         with pytest.raises(SchemaError, match=f"{NOBODY} is not consistent"):
             MetadataProvider().create(inputs)
@@ -325,8 +337,11 @@ class TestServer:
         log = project.root / "stderr"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "pulumi.dynamic"], stdout=subprocess.PIPE, stderr=stderr,
-                cwd=project.root, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+                [sys.executable, "-u", "-m", "pulumi.dynamic"],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=project.root,
+                env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
             )
             assert process.stdout is not None
             port = int(process.stdout.readline())

@@ -16,7 +16,11 @@ def test_only_what_is_needed() -> None:
 
 def test_every_field() -> None:
     secret = jwt_secret(
-        jwk_url=URL, issuer=ISSUER, audience=["api", "web"], allowed_skew=5, claims_namespace="https://example.test/claims"
+        jwk_url=URL,
+        issuer=ISSUER,
+        audience=["api", "web"],
+        allowed_skew=5,
+        claims_namespace="https://example.test/claims",
     )
     assert secret == {
         "jwk_url": URL,
@@ -33,9 +37,15 @@ def test_one_audience_is_a_text() -> None:
 
 def test_written_out_defaults_change_nothing() -> None:
     plain = jwt_secret_text(jwt_secret(jwk_url=URL, issuer=ISSUER))
-    spelled = jwt_secret_text(jwt_secret(
-        jwk_url=URL, issuer=ISSUER, audience=[], allowed_skew=0, claims_namespace="https://hasura.io/jwt/claims"
-    ))
+    spelled = jwt_secret_text(
+        jwt_secret(
+            jwk_url=URL,
+            issuer=ISSUER,
+            audience=[],
+            allowed_skew=0,
+            claims_namespace="https://hasura.io/jwt/claims",
+        )
+    )
     assert spelled == plain
 
 

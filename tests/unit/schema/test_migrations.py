@@ -147,14 +147,19 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing up.sql": (_missing_up, "migrations/default/2_b/up.sql: missing"),
     "empty up.sql": (_empty_up, "migrations/default/2_b/up.sql: empty"),
     "bad name": (_bad_name, "migrations/default/two_b: not the name of a migration"),
-    "version twice": (_twice, "migrations/default/2_b: version 2 is there twice: also migrations/default/02_c"),
+    "version twice": (
+        _twice,
+        "migrations/default/2_b: version 2 is there twice: also migrations/default/02_c",
+    ),
     "file for a folder": (_file_for_folder, "migrations/default/2_b: not a folder"),
     "file for a source": (_file_for_source, "migrations/2_b.sql: not a folder"),
     "link that leaves": (
-        _leaving, "migrations/default/2_b/up.sql: a symbolic link that leaves the migrations folder",
+        _leaving,
+        "migrations/default/2_b/up.sql: a symbolic link that leaves the migrations folder",
     ),
     "folder link that leaves": (
-        _leaving_folder, "migrations/default/2_b: a symbolic link that leaves the migrations folder",
+        _leaving_folder,
+        "migrations/default/2_b: a symbolic link that leaves the migrations folder",
     ),
     "link to nothing": (_dangling, "migrations/default/2_b/up.sql: a symbolic link to nothing"),
     "FIFO": (_fifo, "migrations/default/2_b/up.sql: not a regular file but a FIFO"),
@@ -163,7 +168,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "not UTF-8": (_not_utf8, "migrations/default/2_b/up.sql:2: not UTF-8"),
     "cut UTF-8": (_cut_utf8, "migrations/default/2_b/up.sql:3: not UTF-8"),
     "NUL": (_nul, "migrations/default/2_b/up.sql:2: holds a NUL byte"),
-    "metadata in a migration": (_metadata, "migrations/default/2_b/up.yaml: metadata in a migration is not run"),
+    "metadata in a migration": (
+        _metadata,
+        "migrations/default/2_b/up.yaml: metadata in a migration is not run",
+    ),
     "huge version": (
         _huge_version,
         "migrations/default/9223372036854775808_b: the version is larger than 9223372036854775807",
@@ -187,7 +195,8 @@ def test_lines_do_not_depend_on_pieces(tmp_path: Path, monkeypatch: pytest.Monke
     _write(tmp_path, "default/1_a/up.sql", b"select 1;\r\n\r\nselect '\xe9';\r\n")
     _write(tmp_path, "default/2_b/up.sql", b"select 1;\nselect '\0';\n")
     assert _problems(tmp_path) == [
-        "migrations/default/1_a/up.sql:3: not UTF-8", "migrations/default/2_b/up.sql:2: holds a NUL byte",
+        "migrations/default/1_a/up.sql:3: not UTF-8",
+        "migrations/default/2_b/up.sql:2: holds a NUL byte",
     ]
 
 

@@ -34,7 +34,9 @@ def _row(given: str | dict[str, object], local: MigrationSet, source: str) -> Le
     version, name = key.split("_", 1)
     checksums = {m.key: m.up.checksum for m in local.of(source)}
     defaults = {
-        "checksum": checksums.get(key, "gone"), "recorded_at": "2026-01-02T03:04:05Z", "stack": "dev",
+        "checksum": checksums.get(key, "gone"),
+        "recorded_at": "2026-01-02T03:04:05Z",
+        "stack": "dev",
         "in_catalog": True,
     }
     return LedgerRow(version=int(version), name=name, **{**defaults, **fields})

@@ -39,7 +39,10 @@ SPLITS = {
     ),
     "function body of standard SQL": (
         "create or replace procedure p() begin atomic select case when true then 1 end; select 2; end; select 3",
-        ["create or replace procedure p() begin atomic select case when true then 1 end; select 2; end", "select 3"],
+        [
+            "create or replace procedure p() begin atomic select case when true then 1 end; select 2; end",
+            "select 3",
+        ],
     ),
     "carriage return": ("select 1;\r\nselect 2;\r\n", ["select 1", "select 2"]),
     "beyond the head": (
@@ -92,19 +95,31 @@ FOUND = {
     "isolation": ("set transaction isolation level serializable", 1, "SET TRANSACTION"),
     "copy": ("copy t from stdin;", 1, "COPY FROM STDIN"),
     "psql": ("\\set x 1", 1, "a psql command"),
-    "concurrent index": ("create index concurrently i on t (a)", 1, "CREATE INDEX cannot run inside a transaction"),
+    "concurrent index": (
+        "create index concurrently i on t (a)",
+        1,
+        "CREATE INDEX cannot run inside a transaction",
+    ),
     "concurrent unique index": (
-        "create unique index concurrently if not exists i on t (a)", 1, "CREATE UNIQUE cannot run inside a transaction",
+        "create unique index concurrently if not exists i on t (a)",
+        1,
+        "CREATE UNIQUE cannot run inside a transaction",
     ),
     "drop index": ("drop index concurrently i", 1, "DROP INDEX cannot run inside a transaction"),
-    "reindex": ("reindex (verbose) table concurrently t", 1, "REINDEX VERBOSE cannot run inside a transaction"),
+    "reindex": (
+        "reindex (verbose) table concurrently t",
+        1,
+        "REINDEX VERBOSE cannot run inside a transaction",
+    ),
     "vacuum": ("vacuum t", 1, "cannot run inside a transaction"),
     "database": ("create database x", 1, "CREATE DATABASE cannot run inside a transaction"),
     "detach": ("alter table only a.b detach partition c concurrently", 1, "ALTER TABLE cannot run"),
     "nothing": ("-- only a comment\n;", 1, "holds no statement"),
     "open string": ("select 1;\nselect 'x", 2, "the string that starts here is not closed"),
     "two without a transaction": (
-        "-- no-transaction\nvacuum a;\nvacuum b;", 3, "a second statement in a file marked -- no-transaction",
+        "-- no-transaction\nvacuum a;\nvacuum b;",
+        3,
+        "a second statement in a file marked -- no-transaction",
     ),
     "commit without a transaction": ("-- no-transaction\ncommit", 2, "transaction control (COMMIT)"),
 }
@@ -146,10 +161,26 @@ def test_marker_counts_in_the_first_line_only() -> None:
     assert not is_without_transaction("select 1 -- no-transaction")
 
 
-PIECES = st.sampled_from([
-    "select 1", "'a;b'", "'it''s'", '"q;q"', "$$ ; $$", "$t$ ' ; $t$", "-- c ;\n", "/* ; /* ; */ */", "(a, b)", "name",
-    "\n", " ", ",", "::text", "1.5", "E'\\';'",
-])
+PIECES = st.sampled_from(
+    [
+        "select 1",
+        "'a;b'",
+        "'it''s'",
+        '"q;q"',
+        "$$ ; $$",
+        "$t$ ' ; $t$",
+        "-- c ;\n",
+        "/* ; /* ; */ */",
+        "(a, b)",
+        "name",
+        "\n",
+        " ",
+        ",",
+        "::text",
+        "1.5",
+        "E'\\';'",
+    ]
+)
 
 
 @given(st.lists(st.lists(PIECES, min_size=1, max_size=6), min_size=1, max_size=5))
