@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from components.settings import PROJECT
 from local import toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+PARTS: Final = ("postgres", "clerk", "hasura")
 
 
 class CommandError(Exception):
@@ -30,24 +33,71 @@ def _pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
         raise CommandError(f"`pulumi {arguments[0]}` failed (exit code {code}); what it said is above.")
 
 
-def _exists(stack: str, environment: Mapping[str, str]) -> bool:
+def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
+    """How many resources the stack has, or None when there is no such stack."""
     listed = subprocess.run(  # noqa: S603
-        ["pulumi", "stack", "ls", "--json"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True  # noqa: S607
+        ["pulumi", "stack", "ls", "--json"],  # noqa: S607
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if listed.returncode != 0:
         raise CommandError(f"`pulumi stack ls` failed:\n{listed.stderr.strip()}")
-    return any(entry["name"].split("/")[-1] == stack for entry in json.loads(listed.stdout))
+    for entry in json.loads(listed.stdout):
+        if entry["name"].split("/")[-1] == stack:
+            return int(entry.get("resourceCount") or 0)
+    return None
+
+
+def _docker_objects(stack: str, environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """Names of the stack's containers, volumes and networks on the Docker host, by the command that removes them."""
+    found = {}
+    name = re.compile(rf"{PROJECT}-{re.escape(stack)}(-({'|'.join(PARTS)}))?")
+    for remove, listing, form in (
+        ("docker rm --force", ["ps", "--all"], "{{.Names}}"),
+        ("docker volume rm", ["volume", "ls"], "{{.Name}}"),
+        ("docker network rm", ["network", "ls"], "{{.Name}}"),
+    ):
+        listed = subprocess.run(  # noqa: S603
+            ["docker", *listing, "--format", form],  # noqa: S607
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        # A Docker that does not answer is for the program to say, with everything else that is wrong.
+        names = [line for line in listed.stdout.splitlines() if name.fullmatch(line)]
+        if names:
+            found[remove] = names
+    return found
+
+
+def _start(stack: str, environment: Mapping[str, str]) -> None:
+    """Makes the stack where there is none, unless somebody else's is already on the Docker host."""
+    resources = _resources(stack, environment)
+    if not resources and (objects := _docker_objects(stack, environment)):
+        removal = "\n".join(f"    {remove} {' '.join(names)}" for remove, names in objects.items())
+        raise CommandError(
+            f"This copy of the project has no stack {stack}, yet Docker has one: another copy runs it, or its state "
+            f"was lost. Nothing was touched.\n"
+            f"  Another copy: take it down there with `make down`, or give this one a stack with ports of its own "
+            f"(copy Pulumi.{stack}.yaml to Pulumi.NAME.yaml, set the ports in it, make up STACK=NAME).\n"
+            f"  Its state was lost: what follows removes it, with its data.\n{removal}"
+        )
+    if resources is None:
+        _pulumi("stack", "init", stack, environment=environment)
 
 
 def _require(stack: str, environment: Mapping[str, str]) -> None:
-    if not _exists(stack, environment):
+    if _resources(stack, environment) is None:
         raise CommandError(f"There is no stack {stack} here yet. `make up` brings it up.")
 
 
 def up(stack: str, environment: Mapping[str, str]) -> None:
     """Brings the stack up, proves it, and says what to do next."""
-    if not _exists(stack, environment):
-        _pulumi("stack", "init", stack, environment=environment)
+    _start(stack, environment)
     _pulumi("up", "--yes", "--stack", stack, environment=environment)
     prove(stack, environment)
     print(_next_steps(_outputs(stack, environment, secrets=False)))
@@ -55,8 +105,7 @@ def up(stack: str, environment: Mapping[str, str]) -> None:
 
 def preview(stack: str, environment: Mapping[str, str]) -> None:
     """Shows what `up` would change."""
-    if not _exists(stack, environment):
-        _pulumi("stack", "init", stack, environment=environment)
+    _start(stack, environment)
     _pulumi("preview", "--diff", "--stack", stack, environment=environment)
 
 
@@ -101,8 +150,8 @@ def prove(stack: str, environment: Mapping[str, str]) -> None:
 
 def down(stack: str, environment: Mapping[str, str]) -> None:
     """Removes everything that the stack made. Does nothing when there is nothing."""
-    if not _exists(stack, environment):
-        print(f"There is no stack {stack}; nothing to remove.")
+    if _resources(stack, environment) is None:
+        print(f"There is no stack {stack} here; nothing to remove.")
         return
     _pulumi("destroy", "--yes", "--stack", stack, environment=environment)
 
