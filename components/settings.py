@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import pulumi
 import pulumi.runtime.config as runtime_config
@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from components.clerk import keys
+from components.clerk.claims import Claims, Json
 
 PROJECT = "clerk-hasura"
 
@@ -92,7 +93,7 @@ class JwtTemplateSettings:
     name: str
     lifetime: int
     clock_skew: int
-    claims: Mapping[str, object]
+    claims: Mapping[str, Json]
     adopt: bool
     role: str
 
@@ -535,7 +536,7 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
                 name=parsed.jwt_template_name,
                 lifetime=parsed.jwt_template_lifetime,
                 clock_skew=parsed.jwt_template_clock_skew,
-                claims=parsed.jwt_template_claims,
+                claims=cast(Claims, parsed.jwt_template_claims),
                 adopt=parsed.adopt_template,
                 role=parsed.user_role,
             ),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
+import pulumi
 import pytest
-from project import stack_config
+from project import ROOT, stack_config
 from resource_graph import Graph, Registered, deploy
 
 from components import host
@@ -229,13 +232,24 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
         ("jwtTemplateName", "api", "JwtTemplate/jwt-template", "api"),
         ("jwtTemplateLifetime", "90", "JwtTemplate/jwt-template", 90),
         ("jwtTemplateClockSkew", "9", "JwtTemplate/jwt-template", 9),
-        ("userRole", "member", "JwtTemplate/jwt-template", "member"),
         ("lockTimeout", "8", "Migrations/migrations", 8),
     ],
 )
 def test_a_setting_reaches_its_resource(key: str, value: str, resource: str, seen: object) -> None:
     inputs = deploy(stack_config("dev") | {key: value}, stack="dev").resources[resource].inputs
     assert seen in list(_leaves(inputs)), inputs
+
+
+def test_the_role_reaches_the_template_when_the_metadata_knows_it(tmp_path: Path) -> None:
+    role = {"userRole": "member"}
+    with pytest.raises(pulumi.RunError, match=r"public_users.yaml:.*the role user has permissions, and no token"):
+        deploy(stack_config("dev") | role, stack="dev")
+    shutil.copytree(ROOT / "hasura_metadata", tmp_path / "metadata")
+    table = tmp_path / "metadata/databases/default/tables/public_users.yaml"
+    table.write_text(table.read_text().replace("role: user", "role: member"))
+    config = stack_config("dev") | role | {"metadataDirectory": str(tmp_path / "metadata")}
+    inputs = deploy(config, stack="dev").resources["JwtTemplate/jwt-template"].inputs
+    assert "member" in _leaves(inputs)
 
 
 def _leaves(value: object) -> list[object]:
