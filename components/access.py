@@ -271,7 +271,7 @@ def _roles_out_of_reach(
         yield AccessFinding(
             claim=(namespace, ALLOWED_ROLES),
             problem=f"the role {role} has permissions, and no token allows it",
-            remedy=f"Add {role} to {ALLOWED_ROLES}, or remove its permissions",
+            remedy=f"Add {role} to {ALLOWED_ROLES} (in jwtTemplateClaims), or remove its permissions",
             places=tuple(dict.fromkeys(places[role])),
         )
 
@@ -294,7 +294,7 @@ def _variables_not_given(
         yield AccessFinding(
             claim=(namespace, name),
             problem=f"the role {' and '.join(sorted(roles[name]))} is asked for {name}, which no claim gives",
-            remedy=f"Add {name} to the claims, or use one of those that are there: {known}",
+            remedy=f"Add {name} to jwtTemplateClaims, or use one of those that are there: {known}",
             places=tuple(dict.fromkeys(places[name])),
         )
 

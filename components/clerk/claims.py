@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard
 
 from .shortcodes import Shortcode, ShortcodeError, Template, parse
 
@@ -73,16 +73,21 @@ def template_claims(
 ) -> Claims:
     """Build the claims of the template.
 
-    ``role`` becomes the default role, ``allowed_roles`` the roles that a
-    request may ask for, and Clerk's user id the session variable
-    ``X-Hasura-User-Id``. ``additional`` is merged in: its namespace adds keys
-    to ours, its other keys stand beside the namespace. Where both name one
-    claim ours stays; ``clashes`` tells it.
+    ``role`` becomes the default role, ``allowed_roles`` the roles that a request may ask for, and Clerk's user
+    id the session variable ``X-Hasura-User-Id``. ``additional`` is merged in: its namespace adds keys to ours,
+    a list of allowed roles adds roles to ours, its other keys stand beside the namespace. Where both name one
+    claim otherwise, ours stays; ``clashes`` tells it.
     """
-    ours: Claims = {DEFAULT_ROLE: role, ALLOWED_ROLES: list(allowed_roles), USER_ID: "{{user.id}}"}
     within = additional.get(namespace, {})
-    added = within if isinstance(within, Mapping) else {}
-    merged: Claims = {**ours, **{key: value for key, value in added.items() if key.lower() not in ours}}
+    added = (
+        {name.lower(): (name, value) for name, value in within.items()} if isinstance(within, Mapping) else {}
+    )
+    _, more_roles = added.get(ALLOWED_ROLES, (ALLOWED_ROLES, ()))
+    roles: list[Json] = list(allowed_roles)
+    if _is_list(more_roles):
+        roles += [item for item in more_roles if item not in roles]
+    ours: Claims = {DEFAULT_ROLE: role, ALLOWED_ROLES: roles, USER_ID: "{{user.id}}"}
+    merged: Claims = {**ours, **{name: value for key, (name, value) in added.items() if key not in ours}}
     beside = {name: value for name, value in additional.items() if name != namespace}
     return {namespace: merged, **beside}
 
@@ -100,7 +105,7 @@ def clashes(additional: Mapping[str, Json], namespace: str = HASURA_NAMESPACE) -
         ]
     remedies = {
         DEFAULT_ROLE: "Set the role with the configuration key userRole, and remove it here",
-        ALLOWED_ROLES: "Set the role with the configuration key userRole, and remove it here",
+        ALLOWED_ROLES: 'Write the roles to add as a list, as ["auditor"]',
         USER_ID: "Add a session variable of another name, as x-hasura-external-id, and remove it here",
     }
     return [
@@ -109,8 +114,8 @@ def clashes(additional: Mapping[str, Json], namespace: str = HASURA_NAMESPACE) -
             problem="this claim is written by the project",
             remedy=remedies[key.lower()],
         )
-        for key in within
-        if key.lower() in remedies
+        for key, value in within.items()
+        if key.lower() in remedies and not (key.lower() == ALLOWED_ROLES and _is_list(value))
     ]
 
 
@@ -269,7 +274,7 @@ def _names(within: Mapping[str, Json], namespace: str) -> Iterator[Finding]:
 
 
 def _allowed_roles(value: Json, path: Path) -> Iterator[Finding]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if not _is_list(value):
         yield Finding(
             path=path,
             problem=f"it is {_kind(value)}, and Hasura needs a list of strings",
@@ -354,7 +359,7 @@ def _code_in_text_claim(
 
 
 def _default_among_allowed(default: Json, allowed: Json, path: Path) -> Iterator[Finding]:
-    if not isinstance(default, str) or isinstance(allowed, str) or not isinstance(allowed, Sequence):
+    if not isinstance(default, str) or not _is_list(allowed):
         return  # told already
     try:
         options = _role_options(default)
@@ -408,6 +413,10 @@ def _texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):
             yield from _texts(item, (*path, index))
+
+
+def _is_list(value: Json) -> TypeGuard[Sequence[Json]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _kind(value: Json) -> str:

@@ -77,6 +77,21 @@ def test_a_claim_of_ours_in_the_additional_ones_is_a_clash_and_does_not_win(name
     assert rules.template_claims("user", ["user"], additional) == rules.template_claims("user", ["user"], {})
 
 
+def test_additional_roles_are_allowed_beside_ours() -> None:
+    additional = {HASURA_NAMESPACE: {"X-Hasura-Allowed-Roles": ["auditor", "user"]}}
+    claims = rules.template_claims("user", ["user"], additional)
+    assert claims[HASURA_NAMESPACE]["x-hasura-allowed-roles"] == ["user", "auditor"]
+    assert len(claims[HASURA_NAMESPACE]) == 3
+    assert rules.review("user", ["user"], additional) == []
+
+
+def test_additional_roles_are_held_to_the_rules() -> None:
+    found = rules.review("user", ["user"], {HASURA_NAMESPACE: {"x-hasura-allowed-roles": ["admin"]}})
+    assert [f.path for f in found] == [(HASURA_NAMESPACE, "x-hasura-allowed-roles", 1)]
+    found = rules.review("user", ["user"], {HASURA_NAMESPACE: {"x-hasura-allowed-roles": "auditor"}})
+    assert [f.path for f in found] == [(HASURA_NAMESPACE, "x-hasura-allowed-roles")]
+
+
 def test_a_namespace_that_is_no_object_is_a_clash() -> None:
     found = rules.review("user", ["user"], {HASURA_NAMESPACE: "x"})
     assert [f.path for f in found] == [(HASURA_NAMESPACE,)]
