@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def test_docker_that_does_not_answer_is_said_before_anything_else(fresh: Project
     said = fresh.pulumi("preview", DOCKER_HOST=f"unix://{tmp_path}/docker.sock").failed()
     assert "Docker does not answer" in said
     assert "make doctor" in said
+
+
+def test_a_volume_of_an_earlier_stack_is_told_and_never_taken(fresh: ProjectCopy) -> None:
+    volume = f"clerk-hasura-{fresh.stack}-postgres"
+    subprocess.run(["docker", "volume", "create", volume], check=True, capture_output=True)
+    try:
+        said = fresh.run("make", "up").failed()
+        assert f"docker volume rm {volume}" in said
+        assert fresh.left() == [volume]
+    finally:
+        subprocess.run(["docker", "volume", "rm", volume], check=True, capture_output=True)
 
 
 def test_a_secret_key_in_the_public_stack_is_refused(
