@@ -15,7 +15,7 @@ from typing import Literal
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from components.provider_error import ProviderError
+from components.provider_error import ProviderError, told_plainly
 
 HEALTHY = "healthy"
 _LOG_LINES = 20
@@ -125,10 +125,12 @@ class ContainerHealthProvider(ResourceProvider):
     the inputs. The state refers to this class by its import path.
     """
 
+    @told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:
         """Waits for the container."""
         return CreateResult(id_=str(props["container"]), outs=self._wait(props))
 
+    @told_plainly
     def update(self, _id: str, _olds: dict[str, object], news: dict[str, object]) -> UpdateResult:
         """Waits for the container that has taken the place of the one before."""
         return UpdateResult(outs=self._wait(news))
@@ -137,6 +139,7 @@ class ContainerHealthProvider(ResourceProvider):
         """Another container, or one that a refresh found unhealthy, is waited for; another time-out is not."""
         return DiffResult(changes=any(olds.get(key) != news.get(key) for key in ("container_id", "health")))
 
+    @told_plainly
     def read(self, id_: str, props: dict[str, object]) -> ReadResult:
         """The container's health as it is now."""
         state = inspect(str(props["container"]))
