@@ -12,6 +12,7 @@ from local.engine.json_text import expected
 from local.engine.json_types import Json, JsonObject
 from local.engine.metadata_tree import OPERATIONS, canonical_metadata
 from local.engine.model import Inconsistency, Model, without
+from local.engine.schema_change import after_change
 from local.engine.state import EngineState
 
 _SUCCESS: JsonObject = {"message": "success"}
@@ -66,11 +67,11 @@ def _command(work: _Work, request: JsonObject, version: int) -> Json:
     if kind == "bulk":
         return _bulk(work, request, version)
     name = kind.removeprefix("pg_")
-    if "args" not in request and (kind in _COMMANDS or name in _TABLE_COMMANDS):
+    if "args" not in request and (kind in _COMMANDS or name in _EDITS):
         raise parse_failed('key "args" not found')
     if kind in _COMMANDS:
         return _COMMANDS[kind](work, request, version)
-    if name in _TABLE_COMMANDS and (kind != name or name in _UNPREFIXED):
+    if name in _EDITS and (kind != name or name in _UNPREFIXED):
         _edit(work, name, _object(request["args"], "$.args"))
         return dict(_SUCCESS)
     backend, _, command = kind.partition("_")
@@ -178,7 +179,6 @@ _TABLE_COMMANDS: dict[str, Callable[[JsonObject, JsonObject], JsonObject]] = {
     "add_source": lambda metadata, args: edits.add_source(metadata, args, "postgres"),
     "drop_source": edits.drop_source,
     "track_table": edits.track_table,
-    "untrack_table": edits.untrack_table,
     "set_table_customization": edits.customize_table,
     "create_object_relationship": lambda metadata, args: edits.create_relationship(metadata, args, "object"),
     "create_array_relationship": lambda metadata, args: edits.create_relationship(metadata, args, "array"),
@@ -192,6 +192,7 @@ _TABLE_COMMANDS: dict[str, Callable[[JsonObject, JsonObject], JsonObject]] = {
     "drop_update_permission": lambda metadata, args: edits.drop_permission(metadata, args, "update"),
     "drop_delete_permission": lambda metadata, args: edits.drop_permission(metadata, args, "delete"),
 }
+_EDITS = frozenset({*_TABLE_COMMANDS, "untrack_table"})
 # Commands of the first API that the engine still takes without the backend's name.
 _UNPREFIXED = frozenset(
     {
@@ -226,7 +227,24 @@ def _edit(work: _Work, name: str, args: JsonObject) -> None:
     def accept(model: Model) -> None:
         _refuse_new(model, known)
 
-    work.put(_TABLE_COMMANDS[name](work.metadata, args), accept)
+    if name == "untrack_table":
+        work.put(_without_table(work, args), accept)
+    else:
+        work.put(_TABLE_COMMANDS[name](work.metadata, args), accept)
+
+
+def _without_table(work: _Work, args: JsonObject) -> JsonObject:
+    """Untracking needs the same care as dropping: others may need the table."""
+    source, key = edits.untracked_table(work.metadata, args)
+    before = {
+        table.name: table.database for (owner, _), table in work.model.tables.items() if owner == source
+    }
+    after = {name: table for name, table in before.items() if name != key}
+    try:
+        changed = after_change(work.metadata, source, before, after, cascade=args.get("cascade") is True)
+    except EngineError as error:
+        raise error.below("$.args") from error
+    return edits.without_table(changed, source, key)
 
 
 def _refuse_new(model: Model, known: set[str]) -> None:

@@ -78,13 +78,19 @@ def track_table(metadata: JsonObject, args: JsonObject) -> JsonObject:
     return result
 
 
-def untrack_table(metadata: JsonObject, args: JsonObject) -> JsonObject:
-    """`pg_untrack_table`."""
-    result = copy.deepcopy(metadata)
-    source = find_source(result, _source_name(args))
+def untracked_table(metadata: JsonObject, args: JsonObject) -> tuple[str, tuple[str, str]]:
+    """Source and table of a `pg_untrack_table`. Raises EngineError where the table is not tracked."""
+    source = find_source(metadata, _source_name(args))
     key = _table_of(args)
     if find_table(source, key) is None:
         raise EngineError("already-untracked", f'view/table already untracked: "{shown(key)}"', path=_ARGS)
+    return str(source["name"]), key
+
+
+def without_table(metadata: JsonObject, source_name: str, key: tuple[str, str]) -> JsonObject:
+    """The metadata without a table's entry, where there is one."""
+    result = copy.deepcopy(metadata)
+    source = find_source(result, source_name)
     source["tables"] = [each for each in _tables(source) if table_key(each["table"]) != key]
     return result
 

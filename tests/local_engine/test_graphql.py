@@ -36,7 +36,12 @@ def notes(workbench: Workbench) -> Workbench:
                 },
                 {
                     "name": "notes",
-                    "using": {"foreign_key_constraint_on": {"table": {"schema": "public", "name": "note"}, "column": "team_id"}},
+                    "using": {
+                        "foreign_key_constraint_on": {
+                            "table": {"schema": "public", "name": "note"},
+                            "column": "team_id",
+                        }
+                    },
                 },
             ],
             select_permissions=permission(
@@ -54,7 +59,10 @@ def notes(workbench: Workbench) -> Workbench:
                 allow_aggregations=True,
             ),
             insert_permissions=permission(
-                "user", check=IN_MY_TEAM, set={"author": "X-Hasura-User-Id"}, columns=["body", "team_id", "tags"]
+                "user",
+                check=IN_MY_TEAM,
+                set={"author": "X-Hasura-User-Id"},
+                columns=["body", "team_id", "tags"],
             ),
             update_permissions=permission(
                 "user", columns=["body", "stars"], filter={"author": {"_eq": "X-Hasura-User-Id"}}, check=None
@@ -134,7 +142,7 @@ def test_order_over_a_relationship_and_as_written(notes: Workbench) -> None:
         ('{author: {_regex: "^(ann|cy)$"}}', [1, 3]),
         ('{tags: {_contains: ["a"]}}', [1]),
         ('{extra: {_has_key: "k"}}', [1]),
-        ('{extra: {_contains: {k: {v: [2]}}}}', [1]),
+        ("{extra: {_contains: {k: {v: [2]}}}}", [1]),
         ('{team: {name: {_eq: "blue"}}}', [2, 3]),
         ("{stars: {_in: []}}", []),
     ],
@@ -148,10 +156,13 @@ def test_a_null_comparison_is_refused_and_never_means_any_row(notes: Workbench) 
     error = notes.error("mutation { delete_note(where: {author: {_eq: null}}) { affected_rows } }")
     assert error["extensions"]["code"] == "validation-failed"
     error = notes.error(
-        "mutation ($a: String) { delete_note(where: {author: {_eq: $a}}) { affected_rows } }", variables={"a": None}
+        "mutation ($a: String) { delete_note(where: {author: {_eq: $a}}) { affected_rows } }",
+        variables={"a": None},
     )
     assert error["extensions"]["code"] == "validation-failed"
-    assert notes.data("{ note_aggregate { aggregate { count } } }")["note_aggregate"]["aggregate"]["count"] == 3
+    assert (
+        notes.data("{ note_aggregate { aggregate { count } } }")["note_aggregate"]["aggregate"]["count"] == 3
+    )
 
 
 def test_an_omitted_variable_in_a_filter_is_left_out_as_in_the_specification(notes: Workbench) -> None:
@@ -166,8 +177,8 @@ def test_values_that_look_like_session_variables_are_values_in_a_query(notes: Wo
 
 
 def test_insert_check_over_a_relationship(notes: Workbench) -> None:
-    mutation = "mutation ($team: Int!) { insert_note(objects: [{body: \"x\", team_id: $team, tags: [\"q\"]}]) \
-        { affected_rows returning { author tags team { name } } } }"
+    mutation = 'mutation ($team: Int!) { insert_note(objects: [{body: "x", team_id: $team, tags: ["q"]}]) \
+        { affected_rows returning { author tags team { name } } } }'
     assert notes.data(mutation, "user", {"team": 1}, User_Id="ann") == {
         "insert_note": {
             "affected_rows": 1,
@@ -175,7 +186,10 @@ def test_insert_check_over_a_relationship(notes: Workbench) -> None:
         }
     }
     error = notes.error(mutation, "user", {"team": 2}, User_Id="ann")
-    assert error["extensions"] == {"path": "$.selectionSet.insert_note.args.objects", "code": "permission-error"}
+    assert error["extensions"] == {
+        "path": "$.selectionSet.insert_note.args.objects",
+        "code": "permission-error",
+    }
     assert notes.sql("select count(*) from note where body = 'x'")["result"][1] == ["1"]
 
 
@@ -191,7 +205,9 @@ def test_several_rows_with_different_columns_take_defaults(notes: Workbench) -> 
 
 
 def test_update_increments_and_needs_an_operator(notes: Workbench) -> None:
-    mutation = 'mutation { update_note(where: {}, _inc: {stars: 2}, _set: {body: "z"}) { returning { stars } } }'
+    mutation = (
+        'mutation { update_note(where: {}, _inc: {stars: 2}, _set: {body: "z"}) { returning { stars } } }'
+    )
     assert notes.data(mutation, "user", User_Id="ann") == {"update_note": {"returning": [{"stars": 5}]}}
     error = notes.error("mutation { update_note(where: {}) { affected_rows } }", "user", User_Id="ann")
     assert error["message"].startswith("At least any one of operators is expected")
@@ -200,7 +216,7 @@ def test_update_increments_and_needs_an_operator(notes: Workbench) -> None:
 def test_violations_name_their_kind(notes: Workbench) -> None:
     error = notes.error("mutation { insert_note_one(object: {team_id: 9}) { id } }")
     assert error["message"].startswith("Foreign key violation. ")
-    error = notes.error("mutation { insert_note_one(object: {body: \"x\"}) { id } }")
+    error = notes.error('mutation { insert_note_one(object: {body: "x"}) { id } }')
     assert error["message"].startswith("Not-NULL violation. ")
     error = notes.error('{ note(where: {made: {_eq: "never"}}) { id } }')
     assert error["extensions"]["code"] == "data-exception"
@@ -224,7 +240,8 @@ def test_backend_only_permissions_need_the_secret_and_the_wish(notes: Workbench)
         {"table": "note", "role": "job", "permission": {"filter": {}, "backend_only": True}},
     )
     notes.metadata(
-        "pg_create_select_permission", {"table": "note", "role": "job", "permission": {"columns": "*", "filter": {}}}
+        "pg_create_select_permission",
+        {"table": "note", "role": "job", "permission": {"columns": "*", "filter": {}}},
     )
     mutation = "mutation { delete_note(where: {id: {_eq: 1}}) { affected_rows } }"
     assert notes.error(mutation, "job")["message"] == "no mutations exist"
@@ -259,7 +276,11 @@ def test_custom_names(notes: Workbench) -> None:
         ("{ note_by_pk { id } }", "missing required field 'id'", "$.selectionSet.note_by_pk.args.id"),
         ('{ note(limit: "1") { id } }', "expected a 32-bit integer for type 'Int', but found a string", None),
         ("{ note(limit: $x) { id } }", 'unbound variable "x"', None),
-        ("query ($x: String) { note(limit: $x) { id } }", "variable 'x' is declared as 'String', but used", None),
+        (
+            "query ($x: String) { note(limit: $x) { id } }",
+            "variable 'x' is declared as 'String', but used",
+            None,
+        ),
         ("{ note(order_by: {id: up}) { id } }", "expected one of the values", None),
         ("{ note { id @what } }", "directive 'what' is not defined in the schema", None),
         ("subscription { note { id } }", "subscriptions are not supported over HTTP", "$"),

@@ -44,7 +44,9 @@ class Workbench:
         assert status >= 400, answer
         return answer
 
-    def graphql(self, query: str, role: str | None = None, variables: dict | None = None, **session: str) -> dict:
+    def graphql(
+        self, query: str, role: str | None = None, variables: dict | None = None, **session: str
+    ) -> dict:
         """The whole answer, as the administrator or in a role with session variables (`user_id="a"`)."""
         headers = {f"X-Hasura-{name.replace('_', '-')}": value for name, value in session.items()}
         if role is not None:
@@ -54,13 +56,17 @@ class Workbench:
         assert status == 200, answer
         return answer
 
-    def data(self, query: str, role: str | None = None, variables: dict | None = None, **session: str) -> dict:
+    def data(
+        self, query: str, role: str | None = None, variables: dict | None = None, **session: str
+    ) -> dict:
         """The data of an answer without errors."""
         answer = self.graphql(query, role, variables, **session)
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def error(self, query: str, role: str | None = None, variables: dict | None = None, **session: str) -> dict:
+    def error(
+        self, query: str, role: str | None = None, variables: dict | None = None, **session: str
+    ) -> dict:
         """The only error of an answer."""
         answer = self.graphql(query, role, variables, **session)
         (error,) = answer["errors"]
