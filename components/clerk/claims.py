@@ -73,10 +73,10 @@ def template_claims(
 ) -> Claims:
     """Build the claims of the template.
 
-    ``role`` becomes the default role, ``allowed_roles`` the roles that a request may ask for, and Clerk's user
-    id the session variable ``X-Hasura-User-Id``. ``additional`` is merged in: its namespace adds keys to ours,
-    a list of allowed roles adds roles to ours, its other keys stand beside the namespace. Where both name one
-    claim otherwise, ours stays; ``clashes`` tells it.
+    ``role`` becomes the default role, ``allowed_roles`` the roles that a request may ask for, and Clerk's
+    user id the session variable ``X-Hasura-User-Id``. ``additional`` is merged in: its namespace adds keys to
+    ours, a list of allowed roles adds roles to ours, its other keys stand beside the namespace. Where both
+    name one claim otherwise, ours stays; ``clashes`` tells it.
     """
     within = additional.get(namespace, {})
     added = (

@@ -1,0 +1,244 @@
+"""Whether the keys, the addresses and the JWKS of the configuration belong to one Clerk instance.
+
+``gather`` asks Clerk, ``findings`` judges what it answered, without I/O. Facts: a ``kid`` is the instance's
+id; the domains of the Backend API name the frontend API of the publishable key. What Hasura makes of a JWKS is
+recorded in `tests/contract/hasura`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from . import keys
+from .answers import Domain, Instance
+from .claims import Json, Severity
+from .client import ClerkClient
+from .errors import ClerkError
+
+_JWKS_TIMEOUT: Final = 10.0
+_REFRESHING: Final = ("max-age", "s-maxage", "no-cache", "no-store", "must-revalidate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jwks:
+    """What stands at the JWKS address: public keys, and the headers that tell Hasura when to read again."""
+
+    keys: tuple[Mapping[str, Json], ...]
+    cache_control: str = ""
+    expires: str = ""
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        return frozenset(str(key.get("kid")) for key in self.keys)
+
+    @property
+    def usable(self) -> bool:
+        """Whether any key can check a signature: asymmetric, and not meant for encryption."""
+        return any(k.get("kty") in ("RSA", "EC", "OKP") and k.get("use", "sig") == "sig" for k in self.keys)
+
+    @property
+    def is_refreshed(self) -> bool:
+        """Whether Hasura reads it again at all."""
+        return bool(self.expires) or any(word in self.cache_control.lower() for word in _REFRESHING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceFacts:
+    """What Clerk says of the instance of the secret key, and what stands at the JWKS address.
+
+    ``jwks`` is None when nothing usable answered there; ``jwks_failure`` then says why.
+    """
+
+    instance: Instance
+    domains: tuple[Domain, ...]
+    key_ids: frozenset[str]
+    jwks: Jwks | None
+    jwks_failure: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceFinding:
+    """One thing that does not belong together: the configuration key to change, what is wrong, what to do."""
+
+    key: str
+    problem: str
+    remedy: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}. {self.remedy}."
+
+
+def gather(
+    clerk: ClerkClient, jwks_url: str, *, transport: httpx.BaseTransport | None = None
+) -> InstanceFacts:
+    """Ask Clerk about the instance of the secret key, and read the JWKS. Raises ClerkError."""
+    jwks, failure = _read_jwks(jwks_url, transport)
+    return InstanceFacts(
+        instance=clerk.instance(),
+        domains=tuple(clerk.domains()),
+        key_ids=frozenset(str(key.get("kid")) for key in clerk.jwks()),
+        jwks=jwks,
+        jwks_failure=failure,
+    )
+
+
+def unreachable_notice(error: ClerkError) -> str | None:
+    """The notice for a preview without network, or None when the error is one to stop at."""
+    if error.nothing_sent or error.code == "timeout":
+        return f"The Clerk keys were not checked against Clerk: {error.message}."
+    return None
+
+
+def findings(
+    facts: InstanceFacts,
+    *,
+    publishable_key: keys.PublishableKey,
+    issuer: str,
+    jwks_url: str,
+    production_stack: bool = False,
+    development_keys_allowed: bool = False,
+) -> list[InstanceFinding]:
+    """Hold the configuration against what Clerk says; no finding means one instance throughout.
+
+    ``issuer`` and ``jwks_url`` are those of the JWT secret. ``production_stack`` refuses the keys of a
+    development instance unless ``development_keys_allowed``.
+    """
+    return [
+        *_kinds(facts, publishable_key),
+        *_addresses(facts, publishable_key, issuer),
+        *_jwks(facts, jwks_url),
+        *_stage(facts, production_stack=production_stack, allowed=development_keys_allowed),
+    ]
+
+
+def _kinds(facts: InstanceFacts, publishable_key: keys.PublishableKey) -> list[InstanceFinding]:
+    is_live = facts.instance.environment_type == "production"
+    if is_live == (publishable_key.kind == "live"):
+        return []
+    return [
+        InstanceFinding(
+            key="clerkPublishableKey",
+            problem=f"it is a pk_{publishable_key.kind}_ key, and the secret key is that of the "
+            f"{facts.instance.environment_type} instance {facts.instance.id}",
+            remedy="Take both keys from the API keys page of one instance",
+        )
+    ]
+
+
+def _addresses(
+    facts: InstanceFacts, publishable_key: keys.PublishableKey, issuer: str
+) -> list[InstanceFinding]:
+    hosts = {urlsplit(domain.frontend_api_url).netloc for domain in facts.domains}
+    served = {url.rstrip("/") for d in facts.domains for url in (d.frontend_api_url, d.proxy_url) if url}
+    known = ", ".join(sorted(served)) or "none"
+    found: list[InstanceFinding] = []
+    if publishable_key.frontend_api not in hosts:
+        found.append(
+            InstanceFinding(
+                key="clerkPublishableKey",
+                problem=f"it names the frontend API {publishable_key.frontend_api}, and the instance of the "
+                f"secret key, {facts.instance.id}, has {known}",
+                remedy="Take both keys from the API keys page of one instance",
+            )
+        )
+    elif issuer.rstrip("/") not in served:
+        found.append(
+            InstanceFinding(
+                key="clerkProxyUrl",
+                problem=f"the issuer would be {issuer}, and this instance issues tokens as {known}",
+                remedy="Set it to the proxy address that Clerk has for this domain, or remove it",
+            )
+        )
+    return found
+
+
+def _jwks(facts: InstanceFacts, jwks_url: str) -> list[InstanceFinding]:
+    if facts.jwks is None:
+        return [
+            InstanceFinding(
+                key="clerkPublishableKey",
+                problem=f"the JWKS at {jwks_url} cannot be read ({facts.jwks_failure}), and Hasura ends at "
+                "its start without it",
+                remedy="Check the key, the domain's DNS records and the network",
+            )
+        ]
+    found: list[InstanceFinding] = []
+    if not facts.jwks.usable:
+        found.append(
+            InstanceFinding(
+                key="clerkPublishableKey",
+                problem=f"the JWKS at {jwks_url} holds no key that can check a signature, and Hasura would "
+                "refuse every token",
+                remedy="Wait until Clerk has set up the instance, or check the proxy address",
+            )
+        )
+    elif not facts.jwks.key_ids & facts.key_ids:
+        found.append(
+            InstanceFinding(
+                key="clerkSecretKey",
+                problem=f"its instance signs with {_listed(facts.key_ids)}, and the JWKS at {jwks_url} "
+                f"holds {_listed(facts.jwks.key_ids)}",
+                remedy="Take both keys from the API keys page of one instance",
+            )
+        )
+    if not facts.jwks.is_refreshed:
+        found.append(
+            InstanceFinding(
+                key="clerkPublishableKey",
+                problem=f"the JWKS at {jwks_url} comes without cache headers, and Hasura reads such a one "
+                "at its start only",
+                remedy="After a rotation of Clerk's keys, restart Hasura",
+                severity="warning",
+            )
+        )
+    return found
+
+
+def _stage(facts: InstanceFacts, *, production_stack: bool, allowed: bool) -> list[InstanceFinding]:
+    if not production_stack or facts.instance.environment_type == "production":
+        return []
+    return [
+        InstanceFinding(
+            key="clerkPublishableKey",
+            problem=f"this is a production stack, and the keys are those of a "
+            f"{facts.instance.environment_type} instance",
+            remedy="Use the keys of the production instance",
+            severity="warning" if allowed else "error",
+        )
+    ]
+
+
+def _listed(key_ids: Sequence[str] | frozenset[str]) -> str:
+    return ", ".join(sorted(key_ids)) or "nothing"
+
+
+def _read_jwks(url: str, transport: httpx.BaseTransport | None) -> tuple[Jwks | None, str]:
+    own = keys.is_loopback(urlsplit(url).netloc)
+    try:
+        with httpx.Client(transport=transport, timeout=_JWKS_TIMEOUT, trust_env=not own) as http:
+            response = http.get(url)
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        return None, str(error) or type(error).__name__
+    if response.status_code != httpx.codes.OK:
+        return None, f"HTTP {response.status_code}"
+    try:
+        body = response.json()
+    except ValueError:
+        return None, "no JSON"
+    listed = body.get("keys") if isinstance(body, dict) else None
+    if not isinstance(listed, list):
+        return None, "no list of keys"
+    return (
+        Jwks(
+            keys=tuple(key for key in listed if isinstance(key, dict)),
+            cache_control=response.headers.get("Cache-Control", ""),
+            expires=response.headers.get("Expires", ""),
+        ),
+        "",
+    )
