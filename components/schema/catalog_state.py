@@ -37,3 +37,13 @@ def updated(state: JsonObject, applied: Mapping[str, Iterable[int]]) -> JsonObje
     result["settings"] = {"migration_mode": "true", **(settings if isinstance(settings, dict) else {})}
     result["isStateCopyCompleted"] = True
     return result
+
+
+def without(state: JsonObject, source: str, version: int) -> JsonObject:
+    """`state` without one version of one source; everything else stays as it is."""
+    migrations = state.get("migrations")
+    entry = migrations.get(source) if isinstance(migrations, dict) else None
+    if not isinstance(migrations, dict) or not isinstance(entry, dict):
+        return state
+    kept = {key: dirty for key, dirty in entry.items() if not (key.isdigit() and int(key) == version)}
+    return {**state, "migrations": {**migrations, source: kept}}

@@ -157,7 +157,7 @@ def _until_done(
                 notes=_so_far(outcome),
             )
         ensure_sources(client, [source.source for source in plan.sources], settings.configurations)
-        if all(_run_source(client, source, settings, outcome, report) for source in plan.sources):
+        if all(run_plan(client, source, settings, outcome, report) for source in plan.sources):
             return True
 
 
@@ -347,7 +347,7 @@ def _down_text(migration: Migration) -> str | None:
     return migration.down.text() if migration.down else None
 
 
-def _run_source(
+def run_plan(
     client: HasuraClient, plan: SourcePlan, settings: Settings, outcome: Outcome, report: Report
 ) -> bool:
     """True when the plan was carried out; False when the state has to be read again."""

@@ -215,6 +215,21 @@ def finish(source: str, version: int) -> str:
     return f"update {TABLE} set state = 'done' where source = {literal(source)} and version = {version};\n"
 
 
+def untold(source: str, version: int) -> str:
+    """Note that Hasura's catalog state is still to be told of a migration."""
+    return (
+        f"update {TABLE} set in_catalog = false where source = {literal(source)} and version = {version};\n"
+    )
+
+
+def accept(source: str, version: int, checksum: str) -> str:
+    """Take another checksum for the one that ran."""
+    return (
+        f"update {TABLE} set checksum = {literal(checksum)} "
+        f"where source = {literal(source)} and version = {version};\n"
+    )
+
+
 def forget(source: str, versions: Sequence[int]) -> str:
     """Take rows out."""
     listed = ", ".join(str(int(version)) for version in versions)

@@ -1,0 +1,195 @@
+"""`python -m components.schema`: migrations beyond `pulumi up`.
+
+    status [--json]                 every version: its folder, the ledger, what the Hasura CLI believes
+    new NAME                        a new folder with up.sql and down.sql
+    down [N]                        roll back the newest N (1), by the down SQL that the ledger keeps
+    baseline VERSION                take over a database that has everything up to VERSION and no record of it
+    repair --done|--forget|--accept VERSION
+                                    say that a change is there; that it is not; that an edited file is the one that ran
+    rehearse                        run what is pending in a transaction that always rolls back
+
+The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), or the one named by
+HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.
+
+Exit codes: 0 done, or nothing to do; 1 refused or failed, with the reason; 2 wrong usage; 3 (`status` only)
+something is pending.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
+from components.schema import maintenance
+from components.schema.deployment import Settings, check_pending
+from components.schema.directories import Schema, read_schema
+from components.schema.plan import Policy
+from components.schema.problems import Problem, SchemaError
+
+PENDING = 3
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _run(parsed)
+    except (SchemaError, HasuraError, EngineUnreachable, AnswerLost) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m components.schema", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--migrations", default="migrations", metavar="FOLDER")
+    parser.add_argument("--metadata", default="hasura_metadata", metavar="FOLDER")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, *, source: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name)
+        if source:
+            added.add_argument("--source", default="default")
+        return added
+
+    command("status", source=False).add_argument("--json", action="store_true")
+    command("new").add_argument("name", help="lower-case letters, digits, underscores")
+    command("down").add_argument("count", type=int, nargs="?", default=1)
+    command("baseline").add_argument("version", type=int)
+    what = command("repair").add_mutually_exclusive_group(required=True)
+    for choice in ("done", "forget", "accept"):
+        what.add_argument(f"--{choice}", type=int, metavar="VERSION")
+    command("rehearse", source=False)
+    return parser
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    if parsed.command == "new":
+        return _new(Path(parsed.migrations) / parsed.source, parsed.name)
+    schema = read_schema(parsed.migrations, parsed.metadata)
+    endpoint, secret, stack = _engine()
+    settings = Settings(
+        stack=stack, configurations=schema.configurations(),
+        # Looking at what would be rolled back needs no permission; doing it does, by the command itself.
+        policy=Policy(rollback="refuse"),
+    )
+    with HasuraClient(endpoint, secret) as client:
+        if parsed.command == "status":
+            return _status(client, schema, settings, as_json=parsed.json)
+        if parsed.command == "rehearse":
+            return _rehearse(client, schema, settings)
+        if parsed.command == "down":
+            done = maintenance.roll_back(client, parsed.source, parsed.count, settings).done
+        elif parsed.command == "baseline":
+            done = maintenance.take_over(
+                client, schema.migrations, parsed.source, parsed.version, settings
+            ).done
+        else:
+            done = [_repair(client, schema, settings, parsed)]
+        print("\n".join(done) if done else "nothing to do")
+    return 0
+
+
+def _status(client: HasuraClient, schema: Schema, settings: Settings, *, as_json: bool) -> int:
+    found = maintenance.status(client, schema.migrations, settings)
+    if as_json:
+        print(json.dumps({
+            "migrations": [asdict(row) for row in found.rows],
+            "pending": {plan.source: [m.key for m in plan.ups] for plan in found.plan.sources},
+            "problems": [str(problem) for problem in found.problems],
+        }, indent=2))
+    else:
+        table = Table("version", "name", "source", "file", "ledger", "engine")
+        for row in found.rows:
+            table.add_row(str(row.version), row.name, row.source, row.file, row.ledger, row.engine)
+        Console().print(table)
+        for problem in found.problems:
+            print(problem, file=sys.stderr)
+    if found.problems:
+        return 1
+    return 0 if found.plan.empty else PENDING
+
+
+def _rehearse(client: HasuraClient, schema: Schema, settings: Settings) -> int:
+    found = maintenance.status(client, schema.migrations, settings)
+    problems = list(found.problems) or check_pending(found.plan, settings)
+    if not problems:
+        said, problems = maintenance.rehearse_pending(client, found.plan, settings)
+        print("\n".join(said) if said else "nothing to rehearse")
+    if problems:
+        raise SchemaError(problems)
+    return 0
+
+
+def _repair(client: HasuraClient, schema: Schema, settings: Settings, parsed: argparse.Namespace) -> str:
+    source, limits = parsed.source, settings.timeouts
+    if parsed.done is not None:
+        maintenance.mark_done(client, schema.migrations, source, parsed.done, settings)
+        return f"{source}/{parsed.done} is recorded as done"
+    if parsed.forget is not None:
+        maintenance.forget(client, source, parsed.forget, limits)
+        return f"{source}/{parsed.forget} is forgotten"
+    maintenance.accept(client, schema.migrations, source, parsed.accept, limits)
+    return f"{source}/{parsed.accept}: the file as it is now counts as the one that ran"
+
+
+def _new(folder: Path, name: str) -> int:
+    if not _NAME.fullmatch(name):
+        raise SchemaError([Problem(
+            path=name, message="not a name for a migration", remedy="Use lower-case letters, digits and underscores.",
+        )])
+    made = folder / f"{time.time_ns() // 1_000_000}_{name}"
+    made.mkdir(parents=True)
+    (made / "up.sql").write_text("")
+    (made / "down.sql").write_text("")
+    print(f"{made}/up.sql")
+    return 0
+
+
+def _engine() -> tuple[str, str, str]:
+    """Endpoint, admin secret and the stack's name."""
+    endpoint = os.environ.get("HASURA_GRAPHQL_ENDPOINT")
+    secret = os.environ.get("HASURA_GRAPHQL_ADMIN_SECRET")
+    if endpoint and secret:
+        return endpoint, secret, os.environ.get("STACK", "")
+    outputs = _pulumi("stack", "output", "--json", "--show-secrets")
+    try:
+        found = json.loads(outputs)
+        return found["hasuraUrl"], found["adminSecret"], _pulumi("stack", "--show-name").strip()
+    except (ValueError, KeyError):
+        raise SchemaError([Problem(
+            path="", message="the selected Pulumi stack has no outputs hasuraUrl and adminSecret",
+            remedy="Run `pulumi up` first, or set HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.",
+        )]) from None
+
+
+def _pulumi(*arguments: str) -> str:
+    try:
+        answer = subprocess.run(  # noqa: S603
+            ["pulumi", *arguments], capture_output=True, text=True, check=False,  # noqa: S607
+        )
+    except FileNotFoundError:
+        raise SchemaError([Problem(
+            path="", message="pulumi is not on PATH", remedy='`eval "$(make -s env)"` puts it there.',
+        )]) from None
+    if answer.returncode != 0:
+        raise SchemaError([Problem(path="", message=answer.stderr.strip() or "pulumi failed")])
+    return answer.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

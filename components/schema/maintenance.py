@@ -1,0 +1,240 @@
+"""What people do beyond `pulumi up`: look, go back, take over, repair, rehearse. Through the engine, as there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from components.hasura.client import HasuraClient, HasuraError
+from components.hasura.json_types import JsonObject
+from components.schema import catalog_state, ledger
+from components.schema.deployment import (
+    Outcome,
+    Report,
+    Settings,
+    read_state,
+    read_states,
+    run_plan,
+    write_catalog,
+)
+from components.schema.ledger import LedgerRow, Timeouts
+from components.schema.migrations import Migration, MigrationSet
+from components.schema.plan import Plan, SourcePlan, make_plan
+from components.schema.problems import Problem, SchemaError
+from components.schema.rehearsal import Script, rehearse
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusRow:
+    """One version of one source. `file`: whether its folder is here, and unchanged since it ran. `ledger`: how it
+    came there. `engine`: what Hasura's catalog state, and so the Hasura CLI, says."""
+
+    source: str
+    version: int
+    name: str
+    file: Literal["present", "edited", "missing"]
+    ledger: str
+    engine: Literal["applied", "dirty", "-"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """All rows, oldest first, what a deployment would do, and why it would not."""
+
+    rows: tuple[StatusRow, ...]
+    plan: Plan
+    problems: tuple[Problem, ...]
+
+
+def status(client: HasuraClient, migrations: MigrationSet, settings: Settings) -> Status:
+    """Compare files, ledgers and catalog state. Changes nothing."""
+    states = read_states(client, sorted(migrations.sources))
+    rows: list[StatusRow] = []
+    for source, state in states.items():
+        local = {m.version: m for m in migrations.of(source)}
+        recorded = {row.version: row for row in state.ledger or ()}
+        catalog = state.catalog or {}
+        for version in sorted({*local, *recorded, *catalog}):
+            rows.append(_status_row(source, version, local.get(version), recorded.get(version), catalog))
+    plan, problems = make_plan(migrations, states, settings.policy)
+    return Status(rows=tuple(rows), plan=plan, problems=problems)
+
+
+def _status_row(
+    source: str,
+    version: int,
+    migration: Migration | None,
+    row: LedgerRow | None,
+    catalog: Mapping[int, bool],
+) -> StatusRow:
+    edited = migration is not None and row is not None and migration.up.checksum != row.checksum
+    dirty = catalog.get(version)
+    return StatusRow(
+        source=source,
+        version=version,
+        name=migration.name if migration else row.name if row else "",
+        file="missing" if migration is None else "edited" if edited else "present",
+        ledger="-" if row is None else row.origin if row.state == "done" else "started",
+        engine="-" if dirty is None else "dirty" if dirty else "applied",
+    )
+
+
+def roll_back(
+    client: HasuraClient, source: str, count: int, settings: Settings, report: Report = print
+) -> Outcome:
+    """Run the kept down SQL of the newest `count` migrations of `source`, newest first."""
+    rows = read_state(client, source, client.get_catalog_state()).ledger or ()
+    chosen = tuple(reversed(rows))[:count]
+    problems = [
+        Problem(
+            path=f"{source}/{row.key}",
+            message="has no down SQL in the ledger",
+            remedy="Write a new migration that undoes it.",
+        )
+        for row in chosen
+        if not row.has_down
+    ]
+    if problems:
+        raise SchemaError(problems, title="nothing was rolled back:")
+    outcome = Outcome()
+    if chosen:
+        _carry_out(client, SourcePlan(source=source, downs=chosen), settings, outcome, report)
+        write_catalog(client, [source])
+        client.reload_metadata()
+    return outcome
+
+
+def _carry_out(
+    client: HasuraClient, plan: SourcePlan, settings: Settings, outcome: Outcome, report: Report
+) -> None:
+    if not run_plan(client, plan, settings, outcome, report):
+        raise SchemaError([
+            Problem(
+                path=plan.source,
+                message="the outcome is not known, or another deployment was at work",
+                remedy="`python -m components.schema status` shows what is there now; nothing runs twice.",
+            )
+        ])
+
+
+def take_over(
+    client: HasuraClient, migrations: MigrationSet, source: str, version: int, settings: Settings
+) -> Outcome:
+    """Record the migrations of `source` up to `version` as done without running them."""
+    rows = read_state(client, source, client.get_catalog_state()).ledger or ()
+    if rows:
+        raise SchemaError([Problem(
+            path=source, message=f"its ledger already holds {len(rows)} migrations",
+            remedy="A baseline is for a database that has none.",
+        )])
+    chosen = tuple(m for m in migrations.of(source) if m.version <= version)
+    if not any(m.version == version for m in chosen):
+        raise SchemaError([Problem(path=source, message=f"there is no migration {version}")])
+    outcome = Outcome()
+    _carry_out(client, SourcePlan(source=source, baseline=chosen), settings, outcome, lambda _: None)
+    write_catalog(client, [source])
+    return outcome
+
+
+def mark_done(
+    client: HasuraClient, migrations: MigrationSet, source: str, version: int, settings: Settings
+) -> None:
+    """Say that the change of `version` is in the database, whatever ledger and catalog state think."""
+    migration = _local(migrations, source, version)
+    rows = {row.version: row for row in read_state(client, source, client.get_catalog_state()).ledger or ()}
+    sql = ledger.create(settings.timeouts)
+    if version in rows:
+        sql += ledger.finish(source, version) + ledger.untold(source, version)
+    elif migration is not None:
+        sql += ledger.insert(
+            source, version, migration.name, migration.up.checksum, stack=settings.stack,
+            down=migration.down.text() if migration.down else None, origin="adopted",
+        )
+    else:
+        raise SchemaError([_neither(source, version)])
+    client.run_sql(sql, source)
+    write_catalog(client, [source])
+
+
+def forget(client: HasuraClient, source: str, version: int, timeouts: Timeouts) -> None:
+    """Take `version` out of ledger and catalog state; if its folder is here, the next `pulumi up` runs it."""
+    state = client.get_catalog_state()
+    found = read_state(client, source, state)
+    known = {row.version for row in found.ledger or ()}
+    if version not in known and version not in (found.catalog or {}):
+        raise SchemaError([Problem(path=source, message=f"neither ledger nor catalog state holds {version}")])
+    if version in known:
+        client.run_sql(ledger.lock(timeouts) + ledger.forget(source, [version]), source)
+    changed: JsonObject = catalog_state.without(state, source, version)
+    if changed != state:
+        client.set_catalog_state(changed)
+
+
+def accept(client: HasuraClient, migrations: MigrationSet, source: str, version: int, timeouts: Timeouts) -> None:
+    """Take the file of `version`, as it is now, for the one that ran."""
+    migration = _local(migrations, source, version)
+    if migration is None:
+        raise SchemaError([_neither(source, version)])
+    client.run_sql(
+        ledger.lock(timeouts) + ledger.accept(source, version, migration.up.checksum), source
+    )
+
+
+def rehearse_pending(
+    client: HasuraClient, plan: Plan, settings: Settings
+) -> tuple[list[str], list[Problem]]:
+    """Run what is pending in transactions that always roll back: what would succeed in words, and what would not."""
+    said: list[str] = []
+    problems: list[Problem] = []
+    for source in plan.sources:
+        chosen = [m for m in source.ups if not m.up.without_transaction]
+        left_out = [m.key for m in source.ups if m.up.without_transaction]
+        if left_out:
+            said.append(f"{source.source}: not rehearsed, because outside a transaction: {', '.join(left_out)}")
+        scripts = [
+            *(
+                Script(shown=f"down SQL of {source.source}/{row.key} (from the ledger)", text=text)
+                for row, text in _downs(client, source)
+            ),
+            *(Script(shown=m.up.shown, text=m.up.text()) for m in chosen),
+        ]
+        if not scripts:
+            continue
+        rehearsal = rehearse(scripts, settings.timeouts)
+        try:
+            client.run_sql(rehearsal.sql, source.source)
+        except HasuraError as error:
+            failure = rehearsal.outcome(error)
+            if failure is None:
+                said.append(f"{source.source}: rehearsed, would succeed: {', '.join(m.key for m in chosen)}")
+                continue
+            problems.append(Problem(
+                path=failure.shown, line=failure.line,
+                message=f"would fail: {failure.message} (SQLSTATE {failure.sqlstate})"
+                + (f"\n    detail: {failure.detail}" if failure.detail else "")
+                + (f"\n    hint: {failure.hint}" if failure.hint else "")
+                + "\n    statement: " + " ".join(failure.statement.split()),
+            ))
+    return said, problems
+
+
+def _downs(client: HasuraClient, plan: SourcePlan) -> list[tuple[LedgerRow, str]]:
+    if not plan.downs:
+        return []
+    answer = client.run_sql(
+        ledger.down_sql(plan.source, [row.version for row in plan.downs]), plan.source, read_only=True
+    )
+    texts = {int(version): text for version, text in answer.rows}
+    return [(row, texts[row.version]) for row in plan.downs if row.version in texts]
+
+
+def _local(migrations: MigrationSet, source: str, version: int) -> Migration | None:
+    return next((m for m in migrations.of(source) if m.version == version), None)
+
+
+def _neither(source: str, version: int) -> Problem:
+    return Problem(
+        path=f"{source}/{version}", message="neither the ledger nor the migrations folder has this version",
+        remedy="`python -m components.schema status` lists what there is.",
+    )

@@ -1,0 +1,216 @@
+"""`python -m components.schema`, on a real engine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from components.schema.__main__ import main
+from components.schema.migrations import read_migrations
+from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
+from tests.providers.schema.test_deployment import USERS, catalog, ledger, run
+
+
+@pytest.fixture(autouse=True)
+def _environment(engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASURA_GRAPHQL_ENDPOINT", engine.endpoint)
+    monkeypatch.setenv("HASURA_GRAPHQL_ADMIN_SECRET", ADMIN_SECRET)
+    monkeypatch.setenv("STACK", "test")
+
+
+def status(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict]:
+    capsys.readouterr()
+    code = main(["status", "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_status(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS)
+    run(engine)
+    project.migration("2_b", "create table b ();")
+    code, told = status(capsys)
+    assert code == 3
+    row = {"source": "default", "version": 1, "name": "users", "file": "present", "ledger": "applied", "engine": "applied"}
+    assert told == {
+        "migrations": [row, {**row, "version": 2, "name": "b", "ledger": "-", "engine": "-"}],
+        "pending": {"default": ["2_b"]},
+        "problems": [],
+    }
+    run(engine)
+    assert status(capsys)[0] == 0
+    project.migration("1_users", USERS + "-- edited")
+    code, told = status(capsys)
+    assert code == 1
+    assert told["migrations"][0]["file"] == "edited"
+    assert "was changed after it ran" in told["problems"][0]
+
+
+def test_status_as_a_table(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS)
+    assert main(["status"]) == 3
+    assert "users" in capsys.readouterr().out
+
+
+def test_new(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "add_posts"]) == 0
+    path = capsys.readouterr().out.strip()
+    assert path.endswith("_add_posts/up.sql")
+    (project.root / path).write_text("select 1;")
+    assert [m.name for m in read_migrations(project.root / "migrations").of("default")] == ["add_posts"]
+    assert main(["new", "../x"]) == 1
+
+
+def test_down(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS, "drop table users;")
+    project.migration("2_b", "create table b ();", "drop table b;")
+    run(engine)
+    assert main(["down"]) == 0
+    assert "rolled back default/2_b" in capsys.readouterr().out
+    assert engine.rows("select to_regclass('b'), to_regclass('users')::text") == [(None, "users")]
+    assert catalog(engine)["migrations"] == {"default": {"1": False}}  # type: ignore[index]
+    assert status(capsys)[1]["pending"] == {"default": ["2_b"]}
+    run(engine)
+    assert main(["down", "2"]) == 0
+    assert ledger(engine) == []
+
+
+def test_down_without_down(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_b", "create table b ();", "drop table b;")
+    run(engine)
+    assert main(["down", "2"]) == 1
+    assert "default/1_users: has no down SQL in the ledger" in capsys.readouterr().err
+    assert engine.rows("select to_regclass('b')::text") == [("b",)]
+
+
+def test_down_that_fails(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS, "select 1;\ndrop table nothing;")
+    run(engine)
+    assert main(["down"]) == 1
+    told = capsys.readouterr().err
+    assert 'down SQL of default/1_users (from the ledger):2: table "nothing" does not exist' in told
+    assert [row[1] for row in ledger(engine)] == [1]
+
+
+def test_baseline(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.rows(USERS)
+    project.migration("1_users", USERS)
+    project.migration("2_b", "create table b ();")
+    assert main(["baseline", "9"]) == 1
+    assert main(["baseline", "1"]) == 0
+    assert [row[3] for row in ledger(engine)] == ["baseline"]
+    assert main(["baseline", "2"]) == 1
+    assert "already holds 1 migrations" in capsys.readouterr().err
+    assert run(engine).done == ["applied default/2_b"]
+
+
+def test_repair_accept(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS)
+    run(engine)
+    project.migration("1_users", USERS + "-- only a comment")
+    assert status(capsys)[0] == 1
+    assert main(["repair", "--accept", "1"]) == 0
+    assert status(capsys)[0] == 0
+
+
+@pytest.mark.parametrize("choice", ["--done", "--forget"])
+def test_repair_of_an_unfinished_one(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str], choice: str
+) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_i", "-- no-transaction\ncreate index concurrently i on users (name);")
+    run(engine)
+    engine.rows("update migration_ledger.migration set state = 'started', in_catalog = false where version = 2")
+    assert status(capsys)[0] == 1
+    assert main(["repair", choice, "2"]) == 0
+    engine.rows("drop index i")
+    expected = [] if choice == "--done" else ["applied default/2_i"]
+    assert run(engine).done == expected
+    assert status(capsys)[0] == 0
+
+
+@pytest.mark.parametrize("choice", ["--done", "--forget"])
+def test_repair_after_the_hasura_cli_went_down(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str], choice: str
+) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_b", "create table b ();", "drop table b;")
+    run(engine)
+    with engine.client() as client:
+        client.set_catalog_state({"migrations": {"default": {"1": False}}, "isStateCopyCompleted": True})
+    if choice == "--forget":
+        engine.rows("drop table b")
+    code, told = status(capsys)
+    assert code == 1
+    assert "Hasura's catalog state has lost it" in told["problems"][0]
+    assert main(["repair", choice, "2"]) == 0
+    run(engine)
+    assert status(capsys)[0] == 0
+    assert engine.rows("select to_regclass('b')::text") == [("b",)]
+
+
+def test_repair_of_what_the_hasura_cli_left(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.migration("1_users", USERS)
+    with engine.client() as client:
+        client.set_catalog_state({"migrations": {"default": {"1": True, "7": False}, "other": {"3": False}}})
+    code, told = status(capsys)
+    assert (code, len(told["problems"])) == (1, 2)
+    assert main(["repair", "--forget", "7"]) == 0
+    assert main(["repair", "--forget", "1"]) == 0
+    assert main(["repair", "--forget", "1"]) == 1
+    assert status(capsys)[0] == 3
+    with engine.client() as client:
+        assert client.get_catalog_state()["migrations"] == {"default": {}, "other": {"3": False}}
+
+
+def test_rehearse(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_row", "insert into users values ('a');")
+    project.migration("3_i", "-- no-transaction\ncreate index concurrently i on users (name);")
+    assert main(["rehearse"]) == 0
+    told = capsys.readouterr().out
+    assert "default: rehearsed, would succeed: 1_users, 2_row" in told
+    assert "outside a transaction: 3_i" in told
+    project.migration("2_row", "\ninsert into users values ('a'), ('a');")
+    assert main(["rehearse"]) == 1
+    assert "migrations/default/2_row/up.sql:2: would fail: duplicate key value" in capsys.readouterr().err
+    assert engine.rows("select to_regclass('users'), to_regnamespace('migration_ledger')") == [(None, None)]
+
+
+def test_rehearse_finds_a_deferred_constraint(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.migration(
+        "1_a",
+        "create table a (id int primary key, b int references a deferrable initially deferred);\n"
+        "insert into a values (1, 2);",
+    )
+    assert main(["rehearse"]) == 1
+    assert "violates foreign key constraint" in capsys.readouterr().err
+
+
+def test_nobody_answers(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HASURA_GRAPHQL_ENDPOINT", "http://127.0.0.1:1")
+    assert main(["status"]) == 1
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:1 does not answer" in told
+    assert "Traceback" not in told
+
+
+def test_bad_directories(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(project.root / "hasura_metadata")
+    (project.root / "migrations/default/x").mkdir()
+    assert main(["status"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 4
+
+
+def test_wrong_usage() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["repair"])
+    assert caught.value.code == 2
