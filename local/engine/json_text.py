@@ -22,12 +22,17 @@ def decode(text: str | bytes) -> Json:
     except UnicodeDecodeError as error:
         raise ValueError("Cannot decode input: Data.Text.Encoding: Invalid UTF-8 stream") from error
     try:
-        decoded: Json = json.loads(source)
+        decoded: Json = json.loads(source, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(_message(source, error)) from error
     except RecursionError as error:
         raise ValueError("the document is nested too deeply") from error
     return decoded
+
+
+def _refuse_constant(name: str) -> Json:
+    # NaN and Infinity are Python's own, not JSON.
+    raise ValueError(f'Unexpected "{name}", expecting JSON value')
 
 
 def _message(source: str, error: json.JSONDecodeError) -> str:

@@ -114,7 +114,11 @@ def canonical_metadata(value: Json, path: str) -> JsonObject:
     for key, sorted_by in _ROOT_LISTS:
         _put(result, key, _named_list(document, key, sorted_by, path))
     for key in _ROOT_OBJECTS:
-        _put(result, key, copy.deepcopy(document.get(key)))
+        if not _says_nothing(document.get(key)):
+            _put(result, key, copy.deepcopy(document.get(key)))
+    types = result.get("custom_types")
+    if isinstance(types, dict):
+        result["custom_types"] = {key: each for key, each in types.items() if not _says_nothing(each)}
     return result
 
 
@@ -298,6 +302,13 @@ def _named_list(owner: JsonObject, key: str, sorted_by: str, path: str) -> list[
 
 def _sort_key(name: str) -> Callable[[Json], str]:
     return lambda entry: str(entry.get(name)) if isinstance(entry, dict) else ""
+
+
+def _says_nothing(value: Json) -> bool:
+    """Whether a part of the root is its default: the CLI sends such parts, the engine leaves them out."""
+    if isinstance(value, dict):
+        return all(map(_says_nothing, value.values()))
+    return value in (None, False, [])
 
 
 def _put(target: JsonObject, key: str, value: Json) -> None:

@@ -10,7 +10,10 @@ from tests.local_engine.workbench import Workbench, permission, source, table
 
 pytestmark = pytest.mark.docker
 
-USERS = "create table users (id text primary key, name text); create table pet (id int primary key, owner text references users)"
+USERS = """
+create table users (id text primary key, name text);
+create table pet (id int primary key, owner text references users);
+"""
 
 
 @pytest.fixture
@@ -82,7 +85,8 @@ def test_a_whole_tree_comes_back_in_canonical_form(workbench: Workbench) -> None
             }
         ],
         "actions": [{"name": "b", "definition": {}}, {"name": "a", "definition": {}}],
-        "custom_types": {"scalars": [{"name": "S"}]},
+        "custom_types": {"scalars": [{"name": "S"}], "enums": []},
+        "network": {"tls_allowlist": []},
         "remote_schemas": [],
         "inherited_roles": [{"role_name": "both", "role_set": ["b", "a"]}],
         "graphql_schema_introspection": {"disabled_for_roles": ["z"]},
