@@ -115,7 +115,7 @@ def docker_plan(situation: DockerSituation) -> DockerPlan:  # noqa: PLR0911 (one
         )
     if situation.trouble is DockerTrouble.PERMISSION:
         return _fail(
-            "This user may not use Docker's socket. Run `sudo usermod -aG docker \"$USER\"`, then log out "
+            'This user may not use Docker\'s socket. Run `sudo usermod -aG docker "$USER"`, then log out '
             "and in again (or run `newgrp docker`): membership of the group docker gives access."
         )
     if machine.system == "darwin":

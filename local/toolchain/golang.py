@@ -67,15 +67,11 @@ def obtain(machine: Machine, pins: Pins, needed: str, *, logs: Path, progress: P
     Raises ToolchainError with what to install where there is none.
     """
     found = find()
-    step = go_step(
-        found[1] if found else None, required=needed, minimum=pins.go_minimum, machine=machine
-    )
+    step = go_step(found[1] if found else None, required=needed, minimum=pins.go_minimum, machine=machine)
     if step is GoStep.INSTALL:
         debian_packages.install(["golang-go", "ca-certificates"], log=logs / "apt-go.log", progress=progress)
         found = find()
-        step = go_step(
-            found[1] if found else None, required=needed, minimum=pins.go_minimum, machine=machine
-        )
+        step = go_step(found[1] if found else None, required=needed, minimum=pins.go_minimum, machine=machine)
     if found is None or step is None:
         raise ToolchainError(f"Nothing can be built: {obstacle(machine, pins, needed)}.")
     command, version = found
@@ -93,9 +89,7 @@ def obtain(machine: Machine, pins: Pins, needed: str, *, logs: Path, progress: P
         return Go(command=command, environment=environment)
     if version_numbers(version) >= version_numbers(pins.go_minimum):
         return Go(command=command, environment={**environment, "GOTOOLCHAIN": f"go{pins.go_toolchain}"})
-    return _fetched(
-        Go(command=command, environment=environment), machine, pins, logs=logs, progress=progress
-    )
+    return _fetched(Go(command=command, environment=environment), machine, pins, logs=logs, progress=progress)
 
 
 def _fetched(old: Go, machine: Machine, pins: Pins, *, logs: Path, progress: Progress) -> Go:

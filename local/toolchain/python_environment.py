@@ -132,9 +132,7 @@ def _has_pip(python: Path, minimum: str) -> bool:
     program = "import pip, sys; print('.'.join(map(str, sys.version_info[:3])))"
     said = answer([str(python), "-c", program], timeout=30)
     return (
-        said is not None
-        and said.returncode == 0
-        and version_numbers(said.stdout) >= version_numbers(minimum)
+        said is not None and said.returncode == 0 and version_numbers(said.stdout) >= version_numbers(minimum)
     )
 
 

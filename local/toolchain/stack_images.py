@@ -34,7 +34,6 @@ class StackImages:
         """The images that the stack needs."""
         return ("postgres", "hasura", "stand-ins") if self.local_clerk else ("postgres", "hasura")
 
-
     def name(self, part: Part) -> str:
         """The configured image of a part; empty for what is always built here."""
         names = {"postgres": self.configured.postgres, "hasura": self.configured.hasura}

@@ -22,9 +22,7 @@ def server() -> Iterator[ReleaseServer]:
 
 @pytest.fixture
 def cli_archive() -> bytes:
-    return archive_of(
-        {"pulumi/pulumi": FAKE_CLI, "pulumi/pulumi-language-python": "#!/bin/sh\n"}
-    )
+    return archive_of({"pulumi/pulumi": FAKE_CLI, "pulumi/pulumi-language-python": "#!/bin/sh\n"})
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ esac
 
 @dataclass
 class ReleaseServer:
-    """Serves `files` by path; `faults` says what goes wrong (`truncate`, `hang`) with a path, or `GET path`."""
+    """Serves `files` by path; `faults` says what goes wrong (truncate, hang) with a path or `GET path`."""
 
     base: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -109,5 +109,6 @@ def leftovers(store: Store) -> list[str]:
     return [
         str(path.relative_to(store.root))
         for path in store.root.rglob("*")
-        if path.is_file() and path.relative_to(store.root).parts[0] not in ("logs", "setup.lock", "tools", "seen.json")
+        if path.is_file()
+        and path.relative_to(store.root).parts[0] not in ("logs", "setup.lock", "tools", "seen.json")
     ]

@@ -76,9 +76,13 @@ class SetUp:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "local.toolchain", *(arguments or ("setup", "--no-images"))],
-            cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run the command; gives its exit code and all that it printed."""
@@ -103,4 +107,3 @@ def tools_of(text: str) -> dict[str, str]:
     """The rows of the set-up's summary: `version  source` by tool."""
     rows = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith((" ", "error"))]
     return {row[0]: " ".join(row[1].split()) for row in rows if len(row) == 2}
-

@@ -43,8 +43,11 @@ def test_a_failure_shows_the_last_lines_and_the_log(tmp_path: Path, progress: Pr
     with pytest.raises(ToolchainError) as caught:
         run_logged(
             ["sh", "-c", "seq 1 100; echo the reason >&2; exit 7"],
-            log=log, progress=progress, what="The job", timeout=30,
-        )  # fmt: skip
+            log=log,
+            progress=progress,
+            what="The job",
+            timeout=30,
+        )
     text = str(caught.value)
     assert "The job failed (exit code 7)" in text
     assert "  the reason" in text
@@ -66,8 +69,11 @@ def test_a_time_out_ends_the_command_and_all_that_it_started(tmp_path: Path, pro
     with pytest.raises(SourceUnavailableError, match="The job: no end after 1 s"):
         run_logged(
             ["sh", "-c", f"sleep 300 & echo $! > {note}; wait"],
-            log=tmp_path / "job.log", progress=progress, what="The job", timeout=1,
-        )  # fmt: skip
+            log=tmp_path / "job.log",
+            progress=progress,
+            what="The job",
+            timeout=1,
+        )
     wait_until_ended(int(note.read_text()))
 
 
@@ -84,8 +90,11 @@ def test_an_interrupt_ends_the_command(
     with pytest.raises(KeyboardInterrupt):
         run_logged(
             ["sh", "-c", f"echo $$ > {note}; exec sleep 300"],
-            log=tmp_path / "job.log", progress=progress, what="The job", timeout=60,
-        )  # fmt: skip
+            log=tmp_path / "job.log",
+            progress=progress,
+            what="The job",
+            timeout=60,
+        )
     wait_until_ended(int(note.read_text()))
 
 

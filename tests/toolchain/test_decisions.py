@@ -22,24 +22,34 @@ from local.toolchain.machine import Machine
 from local.toolchain.python_environment import VenvSituation, VenvStep, venv_plan
 
 CANDIDATES = [
-    pytest.param(Candidate(wanted="3.259.0", on_machine="3.259.0"), (Step.USE_MACHINE,), id="the same version"),
+    pytest.param(
+        Candidate(wanted="3.259.0", on_machine="3.259.0"), (Step.USE_MACHINE,), id="the same version"
+    ),
     pytest.param(Candidate(wanted="3.259.0", on_machine="v3.300.1"), (Step.USE_MACHINE,), id="a newer one"),
     pytest.param(
         Candidate(wanted="3.259.0", on_machine="3.258.9"), (Step.DOWNLOAD, Step.BUILD), id="an older one"
     ),
     pytest.param(
-        Candidate(wanted="3.259.0", on_machine="4.0.0"), (Step.DOWNLOAD, Step.BUILD), id="another major version"
+        Candidate(wanted="3.259.0", on_machine="4.0.0"),
+        (Step.DOWNLOAD, Step.BUILD),
+        id="another major version",
     ),
     pytest.param(Candidate(wanted="3.259.0", on_machine="dev"), (Step.DOWNLOAD, Step.BUILD), id="no version"),
     pytest.param(
-        Candidate(wanted="3.259.0", on_machine="3.9.0", cached=True), (Step.USE_CACHE,), id="an older one, cached"
+        Candidate(wanted="3.259.0", on_machine="3.9.0", cached=True),
+        (Step.USE_CACHE,),
+        id="an older one, cached",
     ),
     pytest.param(
-        Candidate(wanted="3.259.0", on_machine="3.259.1", cached=True), (Step.USE_MACHINE,), id="machine before cache"
+        Candidate(wanted="3.259.0", on_machine="3.259.1", cached=True),
+        (Step.USE_MACHINE,),
+        id="machine before cache",
     ),
     pytest.param(Candidate(wanted="1.0.0", vendor_obstacle="no route"), (Step.BUILD,), id="no vendor"),
     pytest.param(Candidate(wanted="1.0.0", build_obstacle="no Go"), (Step.DOWNLOAD,), id="no Go"),
-    pytest.param(Candidate(wanted="1.0.0", vendor_obstacle="no route", build_obstacle="no Go"), (), id="nothing"),
+    pytest.param(
+        Candidate(wanted="1.0.0", vendor_obstacle="no route", build_obstacle="no Go"), (), id="nothing"
+    ),
 ]
 
 
@@ -52,7 +62,10 @@ def test_a_tool_that_cannot_be_had_is_told_with_each_reason() -> None:
     text = obstacles(
         "pulumi",
         Candidate(
-            wanted="3.259.0", on_machine="3.1.0", vendor_obstacle="host.test cannot be reached", build_obstacle="no Go"
+            wanted="3.259.0",
+            on_machine="3.1.0",
+            vendor_obstacle="host.test cannot be reached",
+            build_obstacle="no Go",
         ),
     )
     for part in ("pulumi 3.259.0", "3.1.0 is too old", "host.test cannot be reached", "no Go"):
@@ -70,40 +83,60 @@ def docker(machine: Machine, trouble: DockerTrouble | None, **changes: object) -
 
 DOCKERS = [
     pytest.param(docker(LINUX, None, server_version="28.2.2"), DockerStep.USE, "", id="it answers"),
-    pytest.param(docker(MAC, None, server_version="20.10.24+dfsg1"), DockerStep.USE, "", id="the oldest, on macOS"),
+    pytest.param(
+        docker(MAC, None, server_version="20.10.24+dfsg1"), DockerStep.USE, "", id="the oldest, on macOS"
+    ),
     pytest.param(
         docker(ROOT, None, server_version="19.03.1"), DockerStep.FAIL, "19.03.1 is too old", id="an old one"
     ),
     pytest.param(docker(ROOT, DockerTrouble.NO_CLIENT), DockerStep.INSTALL, "", id="none, root"),
     pytest.param(docker(ROOT, DockerTrouble.SILENT), DockerStep.INSTALL, "", id="a client only, root"),
     pytest.param(
-        docker(ROOT, DockerTrouble.SILENT, daemon_installed=True), DockerStep.START, "", id="not started, root"
+        docker(ROOT, DockerTrouble.SILENT, daemon_installed=True),
+        DockerStep.START,
+        "",
+        id="not started, root",
     ),
     pytest.param(
-        docker(ROOT, DockerTrouble.NO_CLIENT, daemon_installed=True), DockerStep.INSTALL, "", id="a daemon only, root"
+        docker(ROOT, DockerTrouble.NO_CLIENT, daemon_installed=True),
+        DockerStep.INSTALL,
+        "",
+        id="a daemon only, root",
     ),
     pytest.param(
-        docker(replace(ROOT, debian=False), DockerTrouble.NO_CLIENT), DockerStep.FAIL,
-        "docs.docker.com/engine/install", id="none, root, not Debian",
+        docker(replace(ROOT, debian=False), DockerTrouble.NO_CLIENT),
+        DockerStep.FAIL,
+        "docs.docker.com/engine/install",
+        id="none, root, not Debian",
     ),
     pytest.param(
-        docker(LINUX, DockerTrouble.NO_CLIENT), DockerStep.FAIL,
-        "sudo apt-get install docker.io iptables", id="none, a user",
+        docker(LINUX, DockerTrouble.NO_CLIENT),
+        DockerStep.FAIL,
+        "sudo apt-get install docker.io iptables",
+        id="none, a user",
     ),
     pytest.param(
-        docker(LINUX, DockerTrouble.SILENT, daemon_installed=True), DockerStep.FAIL,
-        "`sudo systemctl start docker`", id="not started, a user",
+        docker(LINUX, DockerTrouble.SILENT, daemon_installed=True),
+        DockerStep.FAIL,
+        "`sudo systemctl start docker`",
+        id="not started, a user",
     ),
     pytest.param(
-        docker(LINUX, DockerTrouble.PERMISSION, daemon_installed=True), DockerStep.FAIL,
-        'sudo usermod -aG docker "$USER"', id="not in the group docker",
+        docker(LINUX, DockerTrouble.PERMISSION, daemon_installed=True),
+        DockerStep.FAIL,
+        'sudo usermod -aG docker "$USER"',
+        id="not in the group docker",
     ),
     pytest.param(
-        docker(ROOT, DockerTrouble.SILENT, named_host="DOCKER_HOST=tcp://10.0.0.1:2375", daemon_installed=True),
-        DockerStep.FAIL, "DOCKER_HOST=tcp://10.0.0.1:2375", id="a named daemon is never replaced",
+        docker(
+            ROOT, DockerTrouble.SILENT, named_host="DOCKER_HOST=tcp://10.0.0.1:2375", daemon_installed=True
+        ),
+        DockerStep.FAIL,
+        "DOCKER_HOST=tcp://10.0.0.1:2375",
+        id="a named daemon is never replaced",
     ),
     pytest.param(docker(MAC, DockerTrouble.SILENT), DockerStep.FAIL, "Docker Desktop or colima", id="macOS"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("situation", "step", "words"), DOCKERS)
@@ -130,42 +163,65 @@ GOES = [
 
 
 @pytest.mark.parametrize(("found", "machine", "expected"), GOES)
-def test_go_is_used_switched_or_installed(found: str | None, machine: Machine, expected: GoStep | None) -> None:
+def test_go_is_used_switched_or_installed(
+    found: str | None, machine: Machine, expected: GoStep | None
+) -> None:
     assert go_step(found, required="1.25.11", minimum="1.21", machine=machine) is expected
 
 
 def venv(machine: Machine = LINUX, **changes: object) -> VenvSituation:
     known: dict[str, object] = {
-        "python_version": "3.11.2", "minimum": "3.11", "venv_module": True, "works": False,
-        "installed": {}, "wanted": {"requirements.txt": "a"},
-    }  # fmt: skip
+        "python_version": "3.11.2",
+        "minimum": "3.11",
+        "venv_module": True,
+        "works": False,
+        "installed": {},
+        "wanted": {"requirements.txt": "a"},
+    }
     return VenvSituation(machine=machine, **{**known, **changes})  # type: ignore[arg-type]
 
 
 VENVS = [
     pytest.param(venv(), VenvStep.CREATE, "", id="none"),
     pytest.param(venv(works=True, installed={"requirements.txt": "a"}), VenvStep.USE, "", id="current"),
-    pytest.param(venv(works=True, installed={"requirements.txt": "b"}), VenvStep.INSTALL, "", id="other requirements"),
+    pytest.param(
+        venv(works=True, installed={"requirements.txt": "b"}), VenvStep.INSTALL, "", id="other requirements"
+    ),
     pytest.param(venv(works=True), VenvStep.INSTALL, "", id="left half-made"),
     pytest.param(
-        venv(works=True, installed={"requirements.txt": "a"}, wanted={"requirements.txt": "a", "requirements-dev.txt": "c"}),
-        VenvStep.INSTALL, "", id="development packages missing",
+        venv(
+            works=True,
+            installed={"requirements.txt": "a"},
+            wanted={"requirements.txt": "a", "requirements-dev.txt": "c"},
+        ),
+        VenvStep.INSTALL,
+        "",
+        id="development packages missing",
     ),
     pytest.param(
-        venv(works=True, installed={"requirements.txt": "a", "requirements-dev.txt": "c"}), VenvStep.USE, "",
+        venv(works=True, installed={"requirements.txt": "a", "requirements-dev.txt": "c"}),
+        VenvStep.USE,
+        "",
         id="development packages too many",
     ),
     pytest.param(venv(ROOT, venv_module=False), VenvStep.INSTALL_VENV_MODULE, "", id="no venv module, root"),
     pytest.param(
-        venv(venv_module=False), VenvStep.FAIL, "sudo apt-get install python3-venv", id="no venv module, a user"
+        venv(venv_module=False),
+        VenvStep.FAIL,
+        "sudo apt-get install python3-venv",
+        id="no venv module, a user",
     ),
     pytest.param(venv(MAC, venv_module=False), VenvStep.FAIL, "venv module", id="no venv module, macOS"),
-    pytest.param(venv(python_version="3.10.12"), VenvStep.FAIL, "Python 3.10.12 is too old", id="an old Python"),
-]  # fmt: skip
+    pytest.param(
+        venv(python_version="3.10.12"), VenvStep.FAIL, "Python 3.10.12 is too old", id="an old Python"
+    ),
+]
 
 
 @pytest.mark.parametrize(("situation", "step", "words"), VENVS)
-def test_the_python_environment_is_used_mended_or_made(situation: VenvSituation, step: VenvStep, words: str) -> None:
+def test_the_python_environment_is_used_mended_or_made(
+    situation: VenvSituation, step: VenvStep, words: str
+) -> None:
     plan = venv_plan(situation)
     assert plan.step is step
     assert words in plan.problem

@@ -33,8 +33,9 @@ def test_the_tools_come_first_and_nothing_of_the_users_is_used(here: SetUp) -> N
     home = Path(found["PULUMI_HOME"])
     assert home.is_relative_to(here.folder / "cache")
     assert sorted(plugin.name for plugin in (home / "plugins").iterdir()) == [
-        "resource-docker-v5.2.0", "resource-postgresql-v3.18.2",
-    ]  # fmt: skip
+        "resource-docker-v5.2.0",
+        "resource-postgresql-v3.18.2",
+    ]
     # Within that environment the answer is the same.
     assert toolchain.environment(folder, {**given, **found}) == found
 
@@ -50,8 +51,11 @@ def test_the_printed_lines_put_the_tools_on_path(here: SetUp) -> None:
     assert code == 0
     said = subprocess.run(
         ["sh", "-euc", f"{lines}\npulumi version; echo $PULUMI_HOME; echo $PATH"],
-        env=here.environment(), capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
+        env=here.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     assert said[0] == "3.259.0"
     assert Path(said[1], "plugins", "resource-docker-v5.2.0").is_dir()
     assert said[2].endswith(here.environment()["PATH"])

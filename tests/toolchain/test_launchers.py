@@ -30,18 +30,30 @@ def project(folder: Path, *, plugin: bool = True) -> Path:
 
 def run(launcher: Path, cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [launcher, *arguments], cwd=cwd, env={"PATH": "/usr/bin:/bin", **variables}, capture_output=True, text=True,
+        [launcher, *arguments],
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", **variables},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def test_the_project_that_the_cli_runs_in_decides(installed: Path, tmp_path: Path) -> None:
     one, two = project(tmp_path / "one"), project(tmp_path / "two")
     for folder in (one, two):
-        said = run(installed / "pulumi-resource-postgresql", folder, "engine:1", CLERK_HASURA_PROJECT=str(one))
+        said = run(
+            installed / "pulumi-resource-postgresql", folder, "engine:1", CLERK_HASURA_PROJECT=str(one)
+        )
         assert said.stdout.split() == [
-            str(folder), str(folder), str(folder), "-u", "-m", "local.toolchain.pulumi_resource_postgresql", "engine:1",
-        ]  # fmt: skip
+            str(folder),
+            str(folder),
+            str(folder),
+            "-u",
+            "-m",
+            "local.toolchain.pulumi_resource_postgresql",
+            "engine:1",
+        ]
 
 
 def test_a_project_may_move(installed: Path, tmp_path: Path) -> None:
@@ -65,9 +77,13 @@ def test_a_program_elsewhere_uses_the_named_project(installed: Path, tmp_path: P
     assert said.stdout.split()[:3] == [str(named), str(elsewhere), str(named)]
 
 
-def test_another_project_with_an_environment_of_its_own_borrows_the_plugin(installed: Path, tmp_path: Path) -> None:
+def test_another_project_with_an_environment_of_its_own_borrows_the_plugin(
+    installed: Path, tmp_path: Path
+) -> None:
     named, other = project(tmp_path / "one"), project(tmp_path / "other", plugin=False)
-    said = run(installed / "pulumi-resource-postgresql", other, CLERK_HASURA_PROJECT=str(named), PYTHONPATH="/x")
+    said = run(
+        installed / "pulumi-resource-postgresql", other, CLERK_HASURA_PROJECT=str(named), PYTHONPATH="/x"
+    )
     assert said.stdout.split()[:3] == [str(other), str(other), f"{named}:/x"]
 
 
@@ -77,7 +93,9 @@ def test_the_virtualenv_option_of_the_program_comes_first(installed: Path, tmp_p
     assert said.stdout.startswith(str(two))
 
 
-def test_the_language_host_keeps_its_own_folder_out_of_the_search_path(installed: Path, tmp_path: Path) -> None:
+def test_the_language_host_keeps_its_own_folder_out_of_the_search_path(
+    installed: Path, tmp_path: Path
+) -> None:
     one = project(tmp_path / "one")
     said = run(installed / "pulumi-language-python", one, "engine:1")
     assert said.stdout.split()[2:] == ["-P", "-u", str(installed / "language_host.py"), "engine:1"]

@@ -59,7 +59,8 @@ def test_the_projects_own_tools_on_path_are_not_the_machines(tmp_path: Path) -> 
     plain.write_text("not executable")
     (tmp_path / "link").symlink_to(own.parent)
     search = os.pathsep.join(
-        str(folder) for folder in (own.parent, tmp_path / "link", plain.parent, tmp_path / "absent", theirs.parent)
+        str(folder)
+        for folder in (own.parent, tmp_path / "link", plain.parent, tmp_path / "absent", theirs.parent)
     )
     assert machine.find_on_path("pulumi", search, outside=[tmp_path / "cache"]) == theirs
     assert machine.find_on_path("pulumi", search, outside=[]) == own

@@ -76,7 +76,9 @@ def test_new_enough_is_by_number_within_a_major_version(found: str, wanted: str,
 def test_every_requirement_is_pinned_by_hash_and_names_no_index() -> None:
     for name in LOCKS:
         text = (ROOT / name).read_text()
-        assert not re.search(r"(?i)https?://|--(extra-)?index-url|--find-links|--trusted-host| @ ", text), name
+        assert not re.search(r"(?i)https?://|--(extra-)?index-url|--find-links|--trusted-host| @ ", text), (
+            name
+        )
         for block in re.split(r"\n(?=[\w.-]+==)", text)[1:]:
             assert "--hash=sha256:" in block, block.splitlines()[0]
 
@@ -101,9 +103,14 @@ def test_the_lock_is_complete_for_every_python_and_platform() -> None:
         for requirement in map(Requirement, requires):
             for python, platform in itertools.product(("3.11", "3.12", "3.13"), PLATFORMS):
                 environment = {
-                    **platform, "python_version": python, "python_full_version": f"{python}.1", "os_name": "posix",
-                    "implementation_name": "cpython", "platform_python_implementation": "CPython", "extra": "",
-                }  # fmt: skip
+                    **platform,
+                    "python_version": python,
+                    "python_full_version": f"{python}.1",
+                    "os_name": "posix",
+                    "implementation_name": "cpython",
+                    "platform_python_implementation": "CPython",
+                    "extra": "",
+                }
                 applies = requirement.marker is None or requirement.marker.evaluate(environment)
                 if applies and canonicalize_name(requirement.name) not in packages:
                     missing.add(f"{name} needs {requirement} on Python {python}, {platform['sys_platform']}")

@@ -1,11 +1,13 @@
-"""The tools that the set-up had, at work together: the CLI, language host, Docker plugin, dynamic providers."""
+"""The tools of the set-up at work together: CLI, language host, Docker plugin, dynamic providers."""
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -18,12 +20,19 @@ import pytest
 from pulumi._types import input_type_py_to_pulumi_names
 
 from local import toolchain
+from local.toolchain import vendor
+from local.toolchain.errors import ChecksumError
+from local.toolchain.machine import this_machine
+from local.toolchain.pins import Release
+from local.toolchain.progress import Progress
+from local.toolchain.store import Store
+from tests.toolchain.release_server import ReleaseServer, archive_of, leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
-PROGRAM = '''
+PROGRAM = """
 import os
 import time
 
@@ -33,7 +42,8 @@ import pulumi_docker as docker
 
 config = pulumi.Config()
 print("a word from the program")
-network = docker.Network("network", name=config.require("name"), labels=[docker.NetworkLabelArgs(label="a", value="b")])
+labels = [docker.NetworkLabelArgs(label="a", value="b")]
+network = docker.Network("network", name=config.require("name"), labels=labels)
 volume = docker.Volume("volume", name=config.require("name"))
 notes.Note("note", path=config.require("path"), text=config.get("text") or "first", network=network.name)
 if config.get("fault") == "error":
@@ -47,9 +57,9 @@ if config.get("fault") == "wait":
     time.sleep(300)
 pulumi.export("network", network.name)
 pulumi.export("hidden", pulumi.Output.secret("do not show"))
-'''
+"""
 
-NOTES = '''
+NOTES = """
 from pathlib import Path
 
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
@@ -80,7 +90,7 @@ class Provider(ResourceProvider):
 class Note(Resource, module="test", name="Note"):
     def __init__(self, name, **props):
         super().__init__(Provider(), name, props)
-'''
+"""
 
 
 class Stack:
@@ -100,16 +110,24 @@ class Stack:
         (folder / "notes.py").write_text(NOTES)
         given = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
         self.environment = {
-            **given, **toolchain.environment(ROOT, given),
-            "PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "test", "HOME": str(folder),
-        }  # fmt: skip
+            **given,
+            **toolchain.environment(ROOT, given),
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "HOME": str(folder),
+        }
         assert "PULUMI_HOME" in self.environment, "the tools are not set up: python3 -m local.toolchain setup"
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            ["pulumi", *arguments, "--non-interactive"], cwd=self.folder, env=self.environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def pulumi(self, *arguments: str, code: int = 0) -> str:
         with self.start(*arguments) as child:
@@ -120,8 +138,10 @@ class Stack:
     def docker(self, kind: str) -> list[str]:
         found = subprocess.run(
             ["docker", kind, "ls", "--filter", f"name={self.name}", "--format", "{{.Name}}"],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         return found.stdout.split()
 
 
@@ -176,7 +196,9 @@ def test_modules_are_imported_anew_for_the_update(stack: Stack, first: str) -> N
 
 
 def test_the_plugins_are_listed_with_their_versions(stack: Stack) -> None:
-    listed = {plugin["name"]: plugin["version"] for plugin in json.loads(stack.pulumi("plugin", "ls", "--json"))}
+    listed = {
+        plugin["name"]: plugin["version"] for plugin in json.loads(stack.pulumi("plugin", "ls", "--json"))
+    }
     assert {"docker": "5.2.0", "postgresql": "3.18.2"}.items() <= listed.items()
     assert re.search(r"written in python: executable='.*' version='3\.", stack.pulumi("about"))
 
@@ -243,13 +265,67 @@ def test_destroy_leaves_nothing(stack: Stack, first: str) -> None:
     assert not (stack.folder / ".pulumi").exists()
 
 
+def install_plugin(
+    server: ReleaseServer, store: Store, progress: Progress, pin: str | None, archive: bytes
+) -> str:
+    """Install a plugin that the server offers, by the real CLI; gives the source line."""
+    here = this_machine()
+    name = f"pulumi-resource-docker-v5.2.0-{here.go_name}.tar.gz"
+    server.files[f"/{name}"] = archive
+    pulumi_cli = shutil.which("pulumi", path=toolchain.environment(ROOT)["PATH"])
+    assert pulumi_cli is not None
+    with store.making("plugin") as making:
+        source = vendor.install_plugin(
+            "docker",
+            Release(version="5.2.0", sha256={here.go_name: pin}),
+            here,
+            vendor.Mirrors(plugins=server.base),
+            pulumi=Path(pulumi_cli),
+            made=making.made,
+            scratch=making.scratch,
+            log=store.logs / "plugin.log",
+            progress=progress,
+        )
+        making.finish(version="5.2.0", source=source)
+    return source
+
+
+PLUGIN = archive_of({"pulumi-resource-docker": "#!/bin/sh\necho 5.2.0\n"})
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_the_real_cli_installs_the_vendors_plugin(
+    server: ReleaseServer, store: Store, progress: Progress, pinned: bool
+) -> None:
+    pin = hashlib.sha256(PLUGIN).hexdigest() if pinned else None
+    source = install_plugin(server, store, progress, pin, PLUGIN)
+    assert source == f"pulumi plugin install ({'checksum pinned' if pinned else 'pinned by version'})"
+    artifact = store.get("plugin")
+    assert artifact is not None
+    assert os.access(artifact.folder / "pulumi-resource-docker", os.X_OK)
+    assert leftovers(store) == []
+
+
+def test_another_plugin_than_the_pinned_one_is_refused(
+    server: ReleaseServer, store: Store, progress: Progress
+) -> None:
+    with pytest.raises(ChecksumError, match="was refused: its SHA-256 is"):
+        install_plugin(server, store, progress, "0" * 64, PLUGIN)
+    assert store.get("plugin") is None
+    assert leftovers(store) == []
+
+
 @pytest.fixture(scope="module")
 def schema() -> dict[str, dict[str, dict[str, object]]]:
     """The schema that the Docker plugin in use serves."""
     environment = {**os.environ, **toolchain.environment(ROOT)}
     plugin = Path(environment["PULUMI_HOME"], "plugins/resource-docker-v5.2.0/pulumi-resource-docker")
     said = subprocess.run(
-        ["pulumi", "package", "get-schema", str(plugin)], env=environment, check=True, capture_output=True, text=True
+        ["pulumi", "package", "get-schema", str(plugin)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return dict(json.loads(said.stdout))
 

@@ -42,7 +42,9 @@ def offer_vendor(here: SetUp, server: ReleaseServer, cli_archive: bytes) -> str:
     here.variables["CLERK_HASURA_PULUMI_RELEASES"] = server.base
     here.variables["CLERK_HASURA_PLUGIN_SERVER"] = server.base
     for name, release in PINS.plugins.items():
-        server.files[f"/pulumi-resource-{name}-v{release.version}-{GO_PLATFORM}.tar.gz"] = b"asked for by the CLI"
+        server.files[f"/pulumi-resource-{name}-v{release.version}-{GO_PLATFORM}.tar.gz"] = (
+            b"asked for by the CLI"
+        )
     return server.publish(PINS.pulumi.version, PLATFORM, cli_archive)
 
 

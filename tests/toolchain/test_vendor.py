@@ -19,18 +19,26 @@ VERSION = "3.259.0"
 WRONG = "0" * 64
 
 
-def install(server: ReleaseServer, machine: Machine, store: Store, progress: Progress, pin: str | None) -> str:
+def install(
+    server: ReleaseServer, machine: Machine, store: Store, progress: Progress, pin: str | None
+) -> str:
     release = Release(version=VERSION, sha256={"linux-x64": pin})
     with store.making("pulumi") as making:
         source = vendor.install_cli(
-            release, machine, vendor.Mirrors(releases=server.base), made=making.made, scratch=making.scratch,
+            release,
+            machine,
+            vendor.Mirrors(releases=server.base),
+            made=making.made,
+            scratch=making.scratch,
             progress=progress,
-        )  # fmt: skip
+        )
         making.finish(version=VERSION, source=source)
     return source
 
 
-def refused(server: ReleaseServer, machine: Machine, store: Store, progress: Progress, pin: str | None) -> str:
+def refused(
+    server: ReleaseServer, machine: Machine, store: Store, progress: Progress, pin: str | None
+) -> str:
     with pytest.raises(ToolchainError) as caught:
         install(server, machine, store, progress, pin)
     assert store.get("pulumi") is None
@@ -130,7 +138,12 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     archive = tmp_path / "a.tar.gz"
     archive.write_bytes(
         archive_of(
-            {"pulumi/pulumi": FAKE_CLI, "pulumi/../../escaped": "x", "/pulumi/absolute": "x", "elsewhere/file": "x"},
+            {
+                "pulumi/pulumi": FAKE_CLI,
+                "pulumi/../../escaped": "x",
+                "/pulumi/absolute": "x",
+                "elsewhere/file": "x",
+            },
             links={"pulumi/link": "/etc/passwd"},
         )
     )
@@ -169,7 +182,10 @@ def test_no_probe_without_a_question() -> None:
 def test_mirrors_are_named_by_the_environment() -> None:
     assert vendor.mirrors({}).releases == vendor.DEFAULT_RELEASES
     named = vendor.mirrors(
-        {"CLERK_HASURA_PULUMI_RELEASES": "https://m.test/pulumi/", "CLERK_HASURA_PLUGIN_SERVER": "https://m.test/p"}
+        {
+            "CLERK_HASURA_PULUMI_RELEASES": "https://m.test/pulumi/",
+            "CLERK_HASURA_PLUGIN_SERVER": "https://m.test/p",
+        }
     )
     assert vendor.cli_address(named, VERSION, "linux-x64") == (
         "https://m.test/pulumi/v3.259.0/pulumi-v3.259.0-linux-x64.tar.gz"
@@ -223,5 +239,5 @@ def test_pin_refuses_a_release_that_changed(server: ReleaseServer, progress: Pro
 
 
 def test_pin_says_when_the_vendor_cannot_be_reached(progress: Progress) -> None:
-    with pytest.raises(SourceUnavailableError, match="127.0.0.1:9"):
+    with pytest.raises(SourceUnavailableError, match=r"127\.0\.0\.1:9"):
         pinning.pin(pins.load(), vendor.Mirrors(releases="http://127.0.0.1:9"), progress)

@@ -53,9 +53,7 @@ class LanguageHost(LanguageServer):
     ) -> language_pb2.LanguageHandshakeResponse:
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(
-        self, request: object, context: grpc.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, request: object, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi"))
 
     def GetProgramDependencies(
@@ -145,9 +143,7 @@ class LanguageHost(LanguageServer):
             with self._lock:
                 self._children.discard(child)
 
-    def Cancel(
-        self, request: object, context: grpc.ServicerContext
-    ) -> empty_pb2.Empty:
+    def Cancel(self, request: object, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.stop_children()
         return empty_pb2.Empty()
 
