@@ -5,7 +5,6 @@ import pulumi_docker as docker
 
 from components import preflight
 from components.container import configured_image
-from components.clerk.claims import template_claims
 from components.clerk.jwt_template import JwtTemplate
 from components.hasura.container import HasuraContainer
 from components.postgres.container import PostgresContainer
@@ -32,7 +31,7 @@ if clerk_image:
 jwt_template = JwtTemplate(
     "jwt-template",
     name=template.name,
-    claims=template_claims(template.role, [template.role], template.claims),
+    claims=checked.claims,
     lifetime=template.lifetime,
     allowed_clock_skew=template.clock_skew,
     api_url=clerk.api_url,

@@ -16,10 +16,11 @@ from components.schema.problems import SchemaError
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What a deployment may go by: settings and files in which nothing wrong was found."""
+    """What a deployment may go by: settings, files and the template's claims, in which nothing wrong was found."""
 
     settings: settings.Settings
     schema: Schema
+    claims: claims.Claims
     warnings: tuple[str, ...]
 
 
@@ -78,8 +79,10 @@ def check(
         parsed = settings.parse(config, stack=stack, environment=environment, encrypted=encrypted)
     except settings.SettingsError as error:
         problems += map(str, error.problems)
-    else:
+    wanted: claims.Claims = {}
+    if parsed is not None:
         template = parsed.clerk.template
+        wanted = claims.template_claims(template.role, [template.role], template.claims)
         for finding in claims.review(template.role, [template.role], template.claims):
             (problems if finding.severity == "error" else warnings).append(f"jwtTemplateClaims: {finding}")
 
@@ -92,12 +95,10 @@ def check(
     except SchemaError as error:
         problems += map(str, error.problems)
     if parsed is not None and schema is not None:
-        template = parsed.clerk.template
-        wanted = claims.template_claims(template.role, [template.role], template.claims)
         for misfit in access.findings(wanted, schema.metadata):
             (problems if misfit.severity == "error" else warnings).append(str(misfit))
     if parsed is not None:
         problems += map(str, host.problems(parsed, look_at_host(parsed)))
     if problems or parsed is None or schema is None:
         raise PreflightError(problems)
-    return Checked(settings=parsed, schema=schema, warnings=tuple(warnings))
+    return Checked(settings=parsed, schema=schema, claims=wanted, warnings=tuple(warnings))
