@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m components.schema", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m components.schema",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--migrations", default="migrations", metavar="FOLDER")
     parser.add_argument("--metadata", default="hasura_metadata", metavar="FOLDER")
@@ -83,7 +85,8 @@ def _run(parsed: argparse.Namespace) -> int:
     schema = read_schema(parsed.migrations, parsed.metadata)
     endpoint, secret, stack = _engine()
     settings = Settings(
-        stack=stack, configurations=schema.configurations(),
+        stack=stack,
+        configurations=schema.configurations(),
         # Looking at what would be rolled back needs no permission; doing it does, by the command itself.
         policy=Policy(rollback="refuse"),
     )
@@ -107,11 +110,16 @@ def _run(parsed: argparse.Namespace) -> int:
 def _status(client: HasuraClient, schema: Schema, settings: Settings, *, as_json: bool) -> int:
     found = maintenance.status(client, schema.migrations, settings)
     if as_json:
-        print(json.dumps({
-            "migrations": [asdict(row) for row in found.rows],
-            "pending": {plan.source: [m.key for m in plan.ups] for plan in found.plan.sources},
-            "problems": [str(problem) for problem in found.problems],
-        }, indent=2))
+        print(
+            json.dumps(
+                {
+                    "migrations": [asdict(row) for row in found.rows],
+                    "pending": {plan.source: [m.key for m in plan.ups] for plan in found.plan.sources},
+                    "problems": [str(problem) for problem in found.problems],
+                },
+                indent=2,
+            )
+        )
     else:
         table = Table("version", "name", "source", "file", "ledger", "engine")
         for row in found.rows:
@@ -149,9 +157,15 @@ def _repair(client: HasuraClient, schema: Schema, settings: Settings, parsed: ar
 
 def _new(folder: Path, name: str) -> int:
     if not _NAME.fullmatch(name):
-        raise SchemaError([Problem(
-            path=name, message="not a name for a migration", remedy="Use lower-case letters, digits and underscores.",
-        )])
+        raise SchemaError(
+            [
+                Problem(
+                    path=name,
+                    message="not a name for a migration",
+                    remedy="Use lower-case letters, digits and underscores.",
+                )
+            ]
+        )
     made = folder / f"{time.time_ns() // 1_000_000}_{name}"
     made.mkdir(parents=True)
     (made / "up.sql").write_text("")
@@ -171,21 +185,35 @@ def _engine() -> tuple[str, str, str]:
         found = json.loads(outputs)
         return found["hasuraUrl"], found["adminSecret"], _pulumi("stack", "--show-name").strip()
     except (ValueError, KeyError):
-        raise SchemaError([Problem(
-            path="", message="the selected Pulumi stack has no outputs hasuraUrl and adminSecret",
-            remedy="Run `pulumi up` first, or set HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.",
-        )]) from None
+        raise SchemaError(
+            [
+                Problem(
+                    path="",
+                    message="the selected Pulumi stack has no outputs hasuraUrl and adminSecret",
+                    remedy="Run `pulumi up` first, or set HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.",
+                )
+            ]
+        ) from None
 
 
 def _pulumi(*arguments: str) -> str:
     try:
         answer = subprocess.run(  # noqa: S603
-            ["pulumi", *arguments], capture_output=True, text=True, check=False,  # noqa: S607
+            ["pulumi", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,  # noqa: S607
         )
     except FileNotFoundError:
-        raise SchemaError([Problem(
-            path="", message="pulumi is not on PATH", remedy='`eval "$(make -s env)"` puts it there.',
-        )]) from None
+        raise SchemaError(
+            [
+                Problem(
+                    path="",
+                    message="pulumi is not on PATH",
+                    remedy='`eval "$(make -s env)"` puts it there.',
+                )
+            ]
+        ) from None
     if answer.returncode != 0:
         raise SchemaError([Problem(path="", message=answer.stderr.strip() or "pulumi failed")])
     return answer.stdout

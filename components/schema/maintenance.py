@@ -109,13 +109,15 @@ def _carry_out(
     client: HasuraClient, plan: SourcePlan, settings: Settings, outcome: Outcome, report: Report
 ) -> None:
     if not run_plan(client, plan, settings, outcome, report):
-        raise SchemaError([
-            Problem(
-                path=plan.source,
-                message="the outcome is not known, or another deployment was at work",
-                remedy="`python -m components.schema status` shows what is there now; nothing runs twice.",
-            )
-        ])
+        raise SchemaError(
+            [
+                Problem(
+                    path=plan.source,
+                    message="the outcome is not known, or another deployment was at work",
+                    remedy="`python -m components.schema status` shows what is there now; nothing runs twice.",
+                )
+            ]
+        )
 
 
 def take_over(
@@ -124,10 +126,15 @@ def take_over(
     """Record the migrations of `source` up to `version` as done without running them."""
     rows = read_state(client, source, client.get_catalog_state()).ledger or ()
     if rows:
-        raise SchemaError([Problem(
-            path=source, message=f"its ledger already holds {len(rows)} migrations",
-            remedy="A baseline is for a database that has none.",
-        )])
+        raise SchemaError(
+            [
+                Problem(
+                    path=source,
+                    message=f"its ledger already holds {len(rows)} migrations",
+                    remedy="A baseline is for a database that has none.",
+                )
+            ]
+        )
     chosen = tuple(m for m in migrations.of(source) if m.version <= version)
     if not any(m.version == version for m in chosen):
         raise SchemaError([Problem(path=source, message=f"there is no migration {version}")])
@@ -148,8 +155,13 @@ def mark_done(
         sql += ledger.finish(source, version) + ledger.untold(source, version)
     elif migration is not None:
         sql += ledger.insert(
-            source, version, migration.name, migration.up.checksum, stack=settings.stack,
-            down=migration.down.text() if migration.down else None, origin="adopted",
+            source,
+            version,
+            migration.name,
+            migration.up.checksum,
+            stack=settings.stack,
+            down=migration.down.text() if migration.down else None,
+            origin="adopted",
         )
     else:
         raise SchemaError([_neither(source, version)])
@@ -171,19 +183,17 @@ def forget(client: HasuraClient, source: str, version: int, timeouts: Timeouts) 
         client.set_catalog_state(changed)
 
 
-def accept(client: HasuraClient, migrations: MigrationSet, source: str, version: int, timeouts: Timeouts) -> None:
+def accept(
+    client: HasuraClient, migrations: MigrationSet, source: str, version: int, timeouts: Timeouts
+) -> None:
     """Take the file of `version`, as it is now, for the one that ran."""
     migration = _local(migrations, source, version)
     if migration is None:
         raise SchemaError([_neither(source, version)])
-    client.run_sql(
-        ledger.lock(timeouts) + ledger.accept(source, version, migration.up.checksum), source
-    )
+    client.run_sql(ledger.lock(timeouts) + ledger.accept(source, version, migration.up.checksum), source)
 
 
-def rehearse_pending(
-    client: HasuraClient, plan: Plan, settings: Settings
-) -> tuple[list[str], list[Problem]]:
+def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tuple[list[str], list[Problem]]:
     """Run what is pending in transactions that always roll back: what would succeed in words, and what would not."""
     said: list[str] = []
     problems: list[Problem] = []
@@ -191,7 +201,9 @@ def rehearse_pending(
         chosen = [m for m in source.ups if not m.up.without_transaction]
         left_out = [m.key for m in source.ups if m.up.without_transaction]
         if left_out:
-            said.append(f"{source.source}: not rehearsed, because outside a transaction: {', '.join(left_out)}")
+            said.append(
+                f"{source.source}: not rehearsed, because outside a transaction: {', '.join(left_out)}"
+            )
         scripts = [
             *(
                 Script(shown=f"down SQL of {source.source}/{row.key} (from the ledger)", text=text)
@@ -209,13 +221,17 @@ def rehearse_pending(
             if failure is None:
                 said.append(f"{source.source}: rehearsed, would succeed: {', '.join(m.key for m in chosen)}")
                 continue
-            problems.append(Problem(
-                path=failure.shown, line=failure.line,
-                message=f"would fail: {failure.message} (SQLSTATE {failure.sqlstate})"
-                + (f"\n    detail: {failure.detail}" if failure.detail else "")
-                + (f"\n    hint: {failure.hint}" if failure.hint else "")
-                + "\n    statement: " + " ".join(failure.statement.split()),
-            ))
+            problems.append(
+                Problem(
+                    path=failure.shown,
+                    line=failure.line,
+                    message=f"would fail: {failure.message} (SQLSTATE {failure.sqlstate})"
+                    + (f"\n    detail: {failure.detail}" if failure.detail else "")
+                    + (f"\n    hint: {failure.hint}" if failure.hint else "")
+                    + "\n    statement: "
+                    + " ".join(failure.statement.split()),
+                )
+            )
     return said, problems
 
 
@@ -235,6 +251,7 @@ def _local(migrations: MigrationSet, source: str, version: int) -> Migration | N
 
 def _neither(source: str, version: int) -> Problem:
     return Problem(
-        path=f"{source}/{version}", message="neither the ledger nor the migrations folder has this version",
+        path=f"{source}/{version}",
+        message="neither the ledger nor the migrations folder has this version",
         remedy="`python -m components.schema status` lists what there is.",
     )

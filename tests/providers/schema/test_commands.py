@@ -32,7 +32,14 @@ def test_status(engine: Engine, project: Project, capsys: pytest.CaptureFixture[
     project.migration("2_b", "create table b ();")
     code, told = status(capsys)
     assert code == 3
-    row = {"source": "default", "version": 1, "name": "users", "file": "present", "ledger": "applied", "engine": "applied"}
+    row = {
+        "source": "default",
+        "version": 1,
+        "name": "users",
+        "file": "present",
+        "ledger": "applied",
+        "engine": "applied",
+    }
     assert told == {
         "migrations": [row, {**row, "version": 2, "name": "b", "ledger": "-", "engine": "-"}],
         "pending": {"default": ["2_b"]},
@@ -122,7 +129,9 @@ def test_repair_of_an_unfinished_one(
     project.migration("1_users", USERS)
     project.migration("2_i", "-- no-transaction\ncreate index concurrently i on users (name);")
     run(engine)
-    engine.rows("update migration_ledger.migration set state = 'started', in_catalog = false where version = 2")
+    engine.rows(
+        "update migration_ledger.migration set state = 'started', in_catalog = false where version = 2"
+    )
     assert status(capsys)[0] == 1
     assert main(["repair", choice, "2"]) == 0
     engine.rows("drop index i")
