@@ -21,7 +21,15 @@ def _entries(project: Path, tools: toolset.Toolset | None) -> list[str]:
 
 def _toolset(project: Path, variables: Mapping[str, str]) -> toolset.Toolset | None:
     store = Store(cache_folder(variables))
-    return toolset.find(store, inventory.take(store, this_machine(), pins.load(), variables, project))
+    found = inventory.take(store, this_machine(), pins.load(), variables, project)
+    if not found.complete:
+        return None
+    try:
+        # Quick and local: a working copy with other launchers than the last one needs no set-up for them.
+        return toolset.assemble(store, found)
+    except OSError:
+        # A set-up that runs at the same time may have tidied the folder away.
+        return toolset.find(store, found)
 
 
 def environment(project: Path | None = None, variables: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -16,6 +16,7 @@ from local.toolchain.pins import Pins, is_new_enough
 from local.toolchain.store import Artifact, Store, digest
 
 LAUNCHERS = Path(__file__).with_name("launchers")
+POSTGRESQL_LAUNCHER = (LAUNCHERS / "pulumi-resource-postgresql", LAUNCHERS / "project-python.sh")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def take(
         content=digest(builds.CLI_MODULE),
         found=_versioned(find_on_path("pulumi", search, outside=outside), "version", seen),
     )
-    own = {"docker": digest(builds.DOCKER_MODULE), "postgresql": digest(LAUNCHERS)}
+    own = {"docker": digest(builds.DOCKER_MODULE), "postgresql": digest(*POSTGRESQL_LAUNCHER)}
     plugins = {
         name: _tool(
             store,

@@ -67,14 +67,24 @@ class Store:
             yield making
             if making.record is not None:
                 (made / _RECORD).write_text(json.dumps(making.record, indent=2) + "\n", encoding="utf-8")
-                target = self._tools / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if target.exists():
-                    # A folder without its record: nothing of ours, and rename needs the place empty.
-                    target.rename(work / "replaced")
-                made.rename(target)
+                self._put(made, name, aside=work / "replaced")
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _put(self, made: Path, name: str, *, aside: Path) -> None:
+        target = self._tools / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.get(name) is not None:
+            # Somebody else was faster; the name says that theirs is the same.
+            return
+        if target.exists():
+            # A folder without its record: nothing of ours, and rename needs the place empty.
+            target.rename(aside)
+        try:
+            made.rename(target)
+        except OSError:
+            if self.get(name) is None:
+                raise
 
     @contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.toolchain.inventory import LAUNCHERS, Inventory
+from local.toolchain.inventory import LAUNCHERS, POSTGRESQL_LAUNCHER, Inventory
 from local.toolchain.store import Store, digest
 
 _LANGUAGE_FILES = (
@@ -23,7 +23,6 @@ _LANGUAGE_FILES = (
     "language_host.py",
     "project-python.sh",
 )
-_POSTGRESQL_FILES = ("pulumi-resource-postgresql", "project-python.sh")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +93,8 @@ def assemble(store: Store, inventory: Inventory) -> Toolset:
 
 def copy_postgresql_launcher(made: Path) -> None:
     """Put the project's own PostgreSQL plugin, which is a launcher of a Python module, into `made`."""
-    for file in _POSTGRESQL_FILES:
-        shutil.copy2(LAUNCHERS / file, made / file)
+    for file in POSTGRESQL_LAUNCHER:
+        shutil.copy2(file, made / file.name)
 
 
 def _link_all(source: Path, target: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from local import toolchain
+from local.toolchain import inventory, toolset
 from tests.toolchain.set_up import SetUp
 
 
@@ -44,6 +46,18 @@ def test_before_the_set_up_there_are_settings_but_no_tools(tmp_path: Path) -> No
     found = toolchain.environment(tmp_path, SetUp(tmp_path / "fresh").environment())
     assert "PULUMI_HOME" not in found
     assert found["PULUMI_BACKEND_URL"].startswith("file://")
+
+
+def test_changed_launchers_need_no_set_up(here: SetUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = toolchain.environment(here.folder, here.environment())
+    changed = Path(shutil.copytree(inventory.LAUNCHERS, here.folder / "launchers"))
+    with (changed / "language_host.py").open("a") as file:
+        file.write("# changed\n")
+    monkeypatch.setattr(toolset, "LAUNCHERS", changed)
+    after = toolchain.environment(here.folder, here.environment())
+    assert after["PULUMI_HOME"] != before["PULUMI_HOME"]
+    host = Path(after["PATH"].split(":")[1], "language_host.py")
+    assert host.read_text().endswith("# changed\n")
 
 
 def test_the_printed_lines_put_the_tools_on_path(here: SetUp) -> None:

@@ -116,7 +116,7 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "HOME": str(folder),
         }
-        assert "PULUMI_HOME" in self.environment, "the tools are not set up: python3 -m local.toolchain setup"
+        assert "PULUMI_HOME" in self.environment, "the tools are not set up: make setup"
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

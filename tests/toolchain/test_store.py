@@ -58,6 +58,19 @@ def test_a_folder_without_its_record_is_replaced(store: Store, tmp_path: Path) -
     assert (stray / "tool").read_text() == "whole"
 
 
+def test_the_faster_of_two_makers_wins(store: Store) -> None:
+    with store.making("tool") as slow:
+        (slow.made / "maker").write_text("slow")
+        # In the same process both would have the same working folder.
+        fast = store.root / "tools" / "tool"
+        fast.mkdir(parents=True)
+        (fast / "maker").write_text("fast")
+        (fast / "artifact.json").write_text('{"version": "1", "source": "built"}')
+        slow.finish(version="1", source="built")
+    assert (fast / "maker").read_text() == "fast"
+    assert leftovers(store) == []
+
+
 def test_what_a_killed_set_up_left_is_removed_by_the_next(store: Store, progress: Progress) -> None:
     program = (
         "import sys, pathlib, time; from local.toolchain.store import Store\n"
