@@ -1,8 +1,8 @@
 """Whether the keys, the addresses and the JWKS of the configuration belong to one Clerk instance.
 
 ``gather`` asks Clerk, ``findings`` judges what it answered, without I/O. Facts: a ``kid`` is the instance's
-id; the domains of the Backend API name the frontend API of the publishable key. What Hasura makes of a JWKS is
-recorded in `tests/contract/hasura`.
+id; the domains of the Backend API name the frontend API of the publishable key. What Hasura makes of a JWKS
+is recorded in `tests/contract/hasura`.
 """
 
 from __future__ import annotations
