@@ -1,0 +1,94 @@
+"""What the page is told of a stack. Pure: no I/O.
+
+Only outputs that are public go in, by name: an output that is added to the stack stays out of the browser until
+somebody writes it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from components.clerk import keys
+
+
+class ConfigurationError(Exception):
+    """The outputs do not describe a stack that the page can use. The text says all that is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoUser:
+    """A user of the local Clerk that the page offers for a sign-in."""
+
+    name: str
+    email: str
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicOutputs:
+    """The outputs that the page needs. Addresses are without a slash at their end."""
+
+    publishable_key: keys.PublishableKey
+    jwt_template: str
+    graphql_url: str
+    issuer: str
+    clerk_api_url: str
+
+    @property
+    def is_local_clerk(self) -> bool:
+        """Whether the stand-in signs people in."""
+        return keys.is_loopback(self.publishable_key.frontend_api)
+
+    @property
+    def proxy_url(self) -> str | None:
+        """What clerk-js must be told as ``proxyUrl``; None where the publishable key says enough.
+
+        Without it clerk-js calls every frontend API by https, which the local Clerk does not speak.
+        """
+        if self.is_local_clerk:
+            return f"{self.issuer}/__clerk"
+        return self.issuer if self.issuer != keys.frontend_api_url(self.publishable_key) else None
+
+
+def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
+    """Take what the page needs from the outputs of a stack. Raises ConfigurationError."""
+    problems: list[str] = []
+
+    def text(name: str) -> str:
+        value = outputs.get(name)
+        if isinstance(value, str) and value and value != "[secret]":
+            return value.rstrip("/")
+        problems.append(f"The stack has no public output {name}.")
+        return ""
+
+    read = {name: text(name) for name in ("publishableKey", "jwtTemplate", "graphqlUrl", "issuer", "clerkApiUrl")}
+    if problems:
+        raise ConfigurationError("\n".join([*problems, "Bring the stack up: `make up`."]))
+    try:
+        key = keys.parse_publishable_key(read["publishableKey"])
+    except keys.KeyFormatError as error:
+        raise ConfigurationError(f"The output publishableKey: {error}") from None
+    return PublicOutputs(
+        publishable_key=key,
+        jwt_template=read["jwtTemplate"],
+        graphql_url=read["graphqlUrl"],
+        issuer=read["issuer"],
+        clerk_api_url=read["clerkApiUrl"],
+    )
+
+
+def page_configuration(
+    stack: str, outputs: PublicOutputs, demo_users: Sequence[DemoUser]
+) -> dict[str, object]:
+    """The JSON object of ``stack.json``, which anybody may read."""
+    proxy = {"proxyUrl": outputs.proxy_url} if outputs.proxy_url else {}
+    return {
+        "stack": stack,
+        "publishableKey": outputs.publishable_key.value,
+        "jwtTemplate": outputs.jwt_template,
+        "graphqlUrl": outputs.graphql_url,
+        **proxy,
+        "localClerk": outputs.is_local_clerk,
+        "demoUsers": [asdict(user) for user in demo_users],
+    }
