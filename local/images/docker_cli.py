@@ -110,7 +110,8 @@ def build(
     progress: Progress,
 ) -> None:
     """Build an image from a context archive. Raises ImageError with the last lines of a failed build."""
-    command = ["build", "--tag", tag]
+    # The classic builder would leave the container of a step that fails.
+    command = ["build", "--force-rm", "--tag", tag]
     for name, value in build_args.items():
         command += ["--build-arg", f"{name}={value}"]
     for name, value in labels.items():

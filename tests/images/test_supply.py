@@ -158,6 +158,7 @@ def test_a_failed_build_shows_its_last_lines() -> None:
             labels={},
             progress=print,
         )
+    assert docker("ps", "--all", "--quiet", "--filter", "status=exited", "--filter", "exited=7") == ""
 
 
 def test_a_stand_in_that_is_not_built_from_todays_sources_is_an_error(
