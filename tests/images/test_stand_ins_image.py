@@ -8,7 +8,7 @@ import pytest
 
 from local import images
 from local.images import recipes
-from tests.images.containers import container, docker, wait_for
+from tests.images.containers import container, docker, volume, wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -26,6 +26,10 @@ def test_both_programs_can_be_imported(image: str) -> None:
 def test_it_runs_as_nobody_in_particular_and_owns_its_data_folder_only(image: str) -> None:
     program = "import os; open('/data/x', 'w').close(); print(os.getuid(), os.access('/app', os.W_OK))"
     assert docker("run", "--rm", image, "python", "-c", program) == "10001 False"
+    with volume() as data:
+        mounted = ("--volume", f"{data}:/data")
+        assert docker("run", "--rm", *mounted, image, "python", "-c", program) == "10001 False"
+    assert docker("image", "inspect", "--format", "{{json .Config.Volumes}}", image) == "null"
 
 
 def test_the_sources_are_the_last_thing_in_it(image: str) -> None:

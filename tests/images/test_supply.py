@@ -144,7 +144,9 @@ def test_without_docker_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         docker_cli.is_present("postgres:17")
 
 
-def test_a_failed_build_shows_its_last_lines() -> None:
+def test_a_failed_build_shows_its_last_lines_and_leaves_no_container() -> None:
+    ended = ("ps", "--all", "--quiet", "--filter", "exited=7")
+    before = docker(*ended)
     broken = recipes.Recipe(
         part="test-broken",
         context={"Dockerfile": b"ARG BASE\nFROM ${BASE}\nRUN echo the-reason >&2 && exit 7\n"},
@@ -158,7 +160,7 @@ def test_a_failed_build_shows_its_last_lines() -> None:
             labels={},
             progress=print,
         )
-    assert docker("ps", "--all", "--quiet", "--filter", "status=exited", "--filter", "exited=7") == ""
+    assert docker(*ended) == before
 
 
 def test_a_stand_in_that_is_not_built_from_todays_sources_is_an_error(
