@@ -115,13 +115,15 @@ def _outputs(*, from_stdin: bool) -> Mapping[str, object]:
 def _secret_key(target: Target, environment: Mapping[str, str]) -> str:
     if target.is_local_clerk:
         return keys.LOCAL_SECRET_KEY
-    key = environment.get("CLERK_SECRET_KEY") or _pulumi("config", "get", "clerkSecretKey").strip()
-    if not key:
+    if key := environment.get("CLERK_SECRET_KEY"):
+        return key
+    try:
+        return _pulumi("config", "get", "clerkSecretKey").strip()
+    except ProofError as error:
         raise ProofError(
             "No secret key of Clerk. Run `pulumi config set --secret clerkSecretKey`, "
-            "or export CLERK_SECRET_KEY."
-        )
-    return key
+            f"or export CLERK_SECRET_KEY. ({error})"
+        ) from None
 
 
 def _pulumi(*arguments: str) -> str:

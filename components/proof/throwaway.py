@@ -148,7 +148,7 @@ def is_left_over(user: User, *, now: float, alive: Callable[[int], bool]) -> boo
 
 def read_rows(engine: HasuraClient, admin_secret: str, ids: Sequence[str]) -> list[Mapping[str, Json]]:
     """The rows of these users, as the administrator sees them."""
-    data = _as_admin(engine, admin_secret, _READ, {"ids": list(ids)}, "read the rows of the throwaway users")
+    data = _as_admin(engine, admin_secret, _READ, {"ids": list(ids)}, "read the table users")
     rows = data.get("users")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
@@ -223,12 +223,12 @@ def _as_admin(
         answer = engine.graphql(query, variables, headers={"X-Hasura-Admin-Secret": admin_secret})
     except (HasuraError, EngineUnreachable, AnswerLost) as error:
         raise ProofError(
-            f"To {purpose} failed: {error}. Run `pulumi up`, or look at the engine's log."
+            f"Cannot {purpose}: {error}. Run `pulumi up`, or look at the engine's log."
         ) from None
     if answer.errors or answer.data is None:
         said = "; ".join(str(error.get("message")) for error in answer.errors) or "no data"
         raise EngineRefusal(
-            f"To {purpose} failed: {said} ({', '.join(answer.error_codes)}). "
+            f"Cannot {purpose}: {said} ({', '.join(answer.error_codes)}). "
             "Check that migrations and metadata are applied: run `pulumi refresh`, then `pulumi up`."
         )
     return answer.data
