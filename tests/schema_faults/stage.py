@@ -1,0 +1,202 @@
+"""A Postgres and an engine that can be killed and started again, for tests of faults.
+
+The engine is whatever serves the configured image on this machine: the vendor's image as a container where it
+is, else the local engine as a process.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from ruamel.yaml import YAML
+
+from components.hasura.client import HasuraClient
+from components.hasura.json_types import JsonObject
+from local import images
+from tests.images.containers import docker
+from tests.local_engine.engines import (
+    Engine,
+    engine_container,
+    free_port,
+    network,
+    stand_in,
+    until,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+ADMIN_SECRET = "admin-test-only"
+EMPTY_METADATA: JsonObject = {
+    "version": 3,
+    "sources": [
+        {
+            "name": "default",
+            "kind": "postgres",
+            "tables": [],
+            "configuration": {
+                "connection_info": {"database_url": {"from_env": "HASURA_GRAPHQL_DATABASE_URL"}}
+            },
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """A Postgres container whose port and data survive its restart; databases `app` and `metadata`."""
+
+    name: str
+    port: int
+    password: str = field(repr=False)
+
+    def url(self, database: str, *, from_container: bool = False) -> str:
+        """`from_container`: for containers of its network, else for programs on this machine."""
+        place = f"{self.name}:5432" if from_container else f"127.0.0.1:{self.port}"
+        return f"postgresql://postgres:{self.password}@{place}/{database}"
+
+    def rows(self, query: str, database: str = "app") -> list[tuple[object, ...]]:
+        """Run one query; its rows, if it has any."""
+        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=10) as connection:
+            cursor = connection.execute(query)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def answers(self) -> bool:
+        try:
+            self.rows("select 1", "postgres")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def restart(self) -> None:
+        """Stop it as `docker stop` does (SIGINT: clients are thrown out), and start it again."""
+        docker("restart", self.name)
+        until(self.answers, "Postgres answers", self.name)
+
+    def crash(self) -> None:
+        """Kill -9 the whole server in mid-work, and start it again."""
+        docker("kill", "--signal=KILL", self.name)
+        docker("start", self.name)
+        until(self.answers, "Postgres answers", self.name)
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """The parts. `endpoint` is where the engine listens now: a restarted one has another port."""
+
+    database: Database
+    network: str
+    image: str | None
+    engine: Engine | None = None
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def endpoint(self) -> str:
+        assert self.engine is not None
+        return self.engine.endpoint
+
+    def client(self) -> HasuraClient:
+        return HasuraClient(self.endpoint, ADMIN_SECRET)
+
+    def start_engine(self) -> None:
+        """Start an engine and wait until it is healthy."""
+        stands_in = self.image is None
+        environment = {
+            "HASURA_GRAPHQL_DATABASE_URL": self.database.url("app", from_container=not stands_in),
+            "HASURA_GRAPHQL_METADATA_DATABASE_URL": self.database.url(
+                "metadata", from_container=not stands_in
+            ),
+            "HASURA_GRAPHQL_ADMIN_SECRET": ADMIN_SECRET,
+        }
+        started = (
+            stand_in(environment)
+            if self.image is None
+            else engine_container(self.image, self.network, environment)
+        )
+        engine = self._running.enter_context(started)
+        until(engine.settled, "the engine is healthy")
+        assert engine.exit_code() is None, engine.log()
+        self.engine = engine
+
+    def kill_engine(self) -> None:
+        """Kill -9."""
+        process = getattr(self.engine, "process", None)
+        if process is not None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        else:
+            docker("kill", "--signal=KILL", str(getattr(self.engine, "name", "")))
+
+    def stop(self) -> None:
+        self._running.close()
+
+    def reset(self) -> None:
+        """As on the first day: no table, no ledger, no metadata, no catalog state."""
+        self.database.rows(
+            "drop schema if exists migration_ledger cascade; drop schema public cascade; create schema public"
+        )
+        with self.client() as client:
+            version, _ = client.export_metadata()
+            client.replace_metadata(EMPTY_METADATA, version)
+            client.set_catalog_state({})
+
+
+def engine_image() -> str | None:
+    """The configured engine's image if it is on this machine; None where the local engine is to stand in."""
+    configured = _configured("hasura")
+    present = subprocess.run(["docker", "image", "inspect", configured], capture_output=True, check=False)
+    return None if present.returncode else configured
+
+
+def _postgres_image() -> str:
+    configured = images.ConfiguredImages(postgres=_configured("postgres"), hasura=_configured("hasura"))
+    return images.ensure(configured, progress=print, parts=("postgres",))[0].image
+
+
+def _configured(part: str) -> str:
+    return str(YAML(typ="safe").load(ROOT / "Pulumi.yaml")["config"][f"{part}Image"]["default"])
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A stage of its own, with a healthy engine."""
+    with ExitStack() as stack:
+        name = stack.enter_context(network())
+        database = stack.enter_context(_database(name))
+        for each in ("app", "metadata"):
+            database.rows(f"create database {each}", "postgres")
+        stage = Stage(database=database, network=name, image=engine_image())
+        stack.callback(stage.stop)
+        stage.start_engine()
+        yield stage
+
+
+@contextmanager
+def _database(network: str) -> Iterator[Database]:
+    made = Database(
+        name=f"test-faults-{secrets.token_hex(5)}", port=free_port(), password=secrets.token_hex(16)
+    )
+    docker(
+        *("run", "--detach", f"--name={made.name}", f"--network={network}"),
+        f"--publish=127.0.0.1:{made.port}:5432",
+        f"--env=POSTGRES_PASSWORD={made.password}",
+        _postgres_image(),
+        # The data outlives any process of the tests, never the machine.
+        *("-c", "fsync=off", "-c", "max_connections=200"),
+    )
+    try:
+        until(made.answers, "Postgres answers", made.name)
+        yield made
+    finally:
+        docker("rm", "--force", "--volumes", made.name)
+
+
+def poll(condition: Callable[[], bool], what: str, deadline: float = 60) -> None:
+    """Wait for a condition, and fail after the deadline (seconds)."""
+    until(condition, what, deadline=deadline)
