@@ -124,6 +124,10 @@ class JwtTemplateProvider(ResourceProvider):
             try:
                 client.delete_jwt_template(_id)
             except ClerkError as error:
+                if error.nothing_sent and self._uses_local_clerk(_props):
+                    # A stack can be taken down after its local Clerk was removed by hand.
+                    _tell(f"{error} The local Clerk is gone, and the template is taken to be gone with it.")
+                    return
                 if error.status != 404:
                     raise ProviderError(str(error)) from None
 

@@ -407,8 +407,16 @@ class TestKeys:
         assert (found.id, found.inputs) == ("jtmpl_1", gone)
         assert "as it was" in capsys.readouterr().err
 
+    def test_a_local_clerk_that_is_gone_does_not_stop_a_destroy(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        local().delete("jtmpl_1", props("http://127.0.0.1:1"))
+        assert "gone with it" in capsys.readouterr().err
+
     def test_a_real_clerk_that_cannot_be_reached_does(self) -> None:
         url = "http://127.0.0.1:1"
+        with pytest.raises(ProviderError, match="cannot connect"):
+            provider(clerkSecretKey=SECRET_KEY, clerkApiUrl=url).delete("jtmpl_1", props(url))
         with pytest.raises(ProviderError, match="cannot connect"):
             provider(clerkSecretKey=SECRET_KEY, clerkApiUrl=url).read("jtmpl_1", props(url))
 
