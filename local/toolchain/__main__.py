@@ -39,6 +39,15 @@ def main(arguments: Sequence[str]) -> int:
     except ToolchainError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        # A full disk, a folder of somebody else: the system's words name it, and no tool can mend it.
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"\nerror: {place}{error.strerror or error}. The cache is {cache_folder()}; "
+            "CLERK_HASURA_CACHE names another one.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. What was finished stays, the rest was removed.", file=sys.stderr)
         return 130

@@ -20,6 +20,7 @@ from local.toolchain.progress import Progress
 
 ANSWER_SECONDS = 20.0
 START_SECONDS = 90.0
+OTHER_DAEMON_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 
 
@@ -130,9 +131,12 @@ def _start(machine: Machine, minimum: str, logs: Path, progress: Progress) -> No
                 start_new_session=True,
             )
     deadline = time.monotonic() + START_SECONDS
+    ended = False
     while docker_plan(look(machine, minimum)).step is not DockerStep.USE:
-        ended = daemon is not None and daemon.poll() is not None
-        if ended or time.monotonic() > deadline:
+        if not ended and daemon is not None and daemon.poll() is not None:
+            # One that the package's own start script began a moment ago makes ours end; it may yet answer.
+            ended, deadline = True, min(deadline, time.monotonic() + OTHER_DAEMON_SECONDS)
+        if time.monotonic() > deadline:
             what = "ended" if ended else f"gave no answer within {START_SECONDS:.0f} s"
             raise ToolchainError(
                 f"The Docker daemon was started and {what}. Its last lines:\n{last_lines(log)}\n"

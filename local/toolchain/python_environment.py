@@ -24,6 +24,7 @@ RUNTIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
 INSTALL_SECONDS = 1800.0
 _RECORD = "clerk-hasura.json"
+_INTERPRETER = "interpreter"
 
 
 class VenvStep(StrEnum):
@@ -124,7 +125,13 @@ def _record(project: Path) -> dict[str, str]:
         text = (project / ".venv" / _RECORD).read_text(encoding="utf-8")
     except OSError:
         return {}
-    return {str(name): str(sums) for name, sums in json.loads(text).items()}
+    record = {str(name): str(sums) for name, sums in json.loads(text).items()}
+    # After an upgrade of the distribution's Python the link leads to another version, without the packages.
+    return record if record.pop(_INTERPRETER, None) == _interpreter(project) else {}
+
+
+def _interpreter(project: Path) -> str:
+    return os.path.realpath(python_of(project))
 
 
 def _has_pip(python: Path, minimum: str) -> bool:
@@ -182,5 +189,6 @@ def _install(project: Path, situation: VenvSituation, logs: Path, progress: Prog
         record = dict(situation.wanted)
     file = project / ".venv" / _RECORD
     partial = file.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps({_INTERPRETER: _interpreter(project), **record}, indent=2)
+    partial.write_text(f"{text}\n", encoding="utf-8")
     partial.replace(file)

@@ -85,6 +85,9 @@ def assemble(store: Store, inventory: Inventory) -> Toolset:
                     _link_symbolically(tool.machine.path.parent, folder)
             elif tool.artifact is not None:
                 _link_all(tool.artifact.folder, folder)
+        # Which stack is selected outlives a change of versions.
+        (store.root / "workspaces").mkdir(exist_ok=True)
+        (making.made / "home" / "workspaces").symlink_to(store.root / "workspaces")
         making.finish(version="1", source="assembled")
     artifact = store.get(name)
     assert artifact is not None  # noqa: S101 (`making` has just put it there)

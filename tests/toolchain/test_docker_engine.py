@@ -109,7 +109,19 @@ def test_an_installed_daemon_is_started_and_outlives_the_set_up(
     assert (tmp_path / "logs" / "dockerd.log").read_text() == "starting\n"
 
 
-def test_a_daemon_that_ends_at_once_shows_why(fake: FakeDocker, progress: Progress, tmp_path: Path) -> None:
+def test_another_daemon_that_is_starting_is_waited_for(
+    fake: FakeDocker, progress: Progress, tmp_path: Path
+) -> None:
+    fake.program("docker", CLIENT)
+    fake.program("dockerd", "#!/bin/sh\n(sleep 1; touch {socket}) &\necho 'pid file found'\nexit 1\n")
+    found = docker_engine.look(fake.machine, "20.10")
+    assert docker_engine.prepare(found, logs=tmp_path / "logs", progress=progress) == "started"
+
+
+def test_a_daemon_that_ends_at_once_shows_why(
+    fake: FakeDocker, progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_engine, "OTHER_DAEMON_SECONDS", 0.2)
     fake.program("docker", CLIENT)
     fake.program("dockerd", "#!/bin/sh\necho 'failed to start daemon: iptables not found' >&2\nexit 1\n")
     found = docker_engine.look(fake.machine, "20.10")

@@ -248,6 +248,21 @@ def test_the_version_of_a_program_is_asked_once(here: SetUp) -> None:
     assert "3.259.0" in json.loads((here.store.root / "seen.json").read_text()).popitem()[1]
 
 
+def test_a_cache_that_cannot_be_written_is_named(here: SetUp) -> None:
+    (here.folder / "file").write_text("x")
+    here.with_go().variables["CLERK_HASURA_CACHE"] = str(here.folder / "file" / "cache")
+    code, text = here.run()
+    assert code == 1
+    assert f"The cache is {here.folder / 'file' / 'cache'}; CLERK_HASURA_CACHE names another one." in text
+
+
+def test_the_selected_stack_outlives_a_change_of_versions(here: SetUp) -> None:
+    assert here.with_go().run()[0] == 0
+    [toolset] = (here.store.root / "tools").glob("toolset-*")
+    (toolset / "home" / "workspaces" / "project.json").write_text("{}")
+    assert (here.store.root / "workspaces" / "project.json").exists()
+
+
 def test_doctor_names_what_is_missing_and_changes_nothing(here: SetUp) -> None:
     here.with_program("docker", "#!/bin/sh\necho 'permission denied on the socket' >&2\nexit 1\n")
     code, text = here.run("doctor")
