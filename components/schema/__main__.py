@@ -202,7 +202,7 @@ def _pulumi(*arguments: str) -> str:
             ["pulumi", *arguments],
             capture_output=True,
             text=True,
-            check=False,  # noqa: S607
+            check=False,
         )
     except FileNotFoundError:
         raise SchemaError(

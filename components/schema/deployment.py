@@ -32,6 +32,8 @@ from components.schema.sql import findings
 Transaction = Literal["each", "all"]
 Report = Callable[[str], None]
 
+SAID = ("applied", "rolled back", "taking over", "seeded")
+"""How the words of those steps begin that a person wants to hear of."""
 SETTLE_SECONDS = 60.0
 IDLE_ROUNDS = 5
 LOCATE_UP_TO = 4 << 20
@@ -351,28 +353,49 @@ def run_plan(
     client: HasuraClient, plan: SourcePlan, settings: Settings, outcome: Outcome, report: Report
 ) -> bool:
     """True when the plan was carried out; False when the state has to be read again."""
-    made = steps(plan, settings, _kept_downs(client, plan))
-    if len(made) == 1 and not made[0].scripts and not plan.write_catalog:
-        return True
+    return send_steps(
+        client, plan.source, steps(plan, settings, _kept_downs(client, plan)), settings, outcome, report
+    )
+
+
+def send_steps(
+    client: HasuraClient,
+    source: str,
+    made: Sequence[Step],
+    settings: Settings,
+    outcome: Outcome,
+    report: Report,
+) -> bool:
+    """Send steps as one bulk. False when the state has to be read again: the answer was lost, or somebody else has
+    done one of them. Raises `SchemaError` for the step that failed; those before it stay and are in `outcome`."""
+    _tell_who_is_at_work(client, source, settings, report)
     try:
         client.bulk([step.item for step in made])
     except AnswerLost as error:
         report(f"{error}; looking at the ledger")
-        _settle(client, plan.source, settings)
+        _settle(client, source, settings)
         return False
     except HasuraError as error:
         index = error.bulk_index if error.bulk_index is not None else len(made) - 1
         outcome.done += _words(made[:index])
         if error.sqlstate in (ledger.ALREADY_RECORDED, ledger.NEWER_RECORDED):
-            report(f"{plan.source}: another deployment is at work on this database; looking at the ledger")
+            report(f"{source}: another deployment is at work on this database; looking at the ledger")
             return False
-        raise _explained(client, plan.source, made, index, error, settings, outcome) from None
+        raise _explained(client, source, made, index, error, settings, outcome) from None
     outcome.done += _words(made)
     return True
 
 
+def _tell_who_is_at_work(client: HasuraClient, source: str, settings: Settings, report: Report) -> None:
+    for pid, user, since in client.run_sql(ledger.lock_holder(), source, read_only=True).rows:
+        report(
+            f"{source}: another deployment is at work (pid {pid}, user {user}, since {since}); "
+            f"waiting for it up to {settings.timeouts.deployment:g} s"
+        )
+
+
 def _words(made: Sequence[Step]) -> list[str]:
-    return [step.about for step in made if step.about.startswith(("applied", "rolled back", "taking over"))]
+    return [step.about for step in made if step.about.startswith(SAID)]
 
 
 def _kept_downs(client: HasuraClient, plan: SourcePlan) -> dict[int, str]:
@@ -449,7 +472,9 @@ def _explained(
     elif error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
         remedy = "Try again when the lock is free, or raise `lockTimeout` (seconds)."
     return SchemaError(
-        [Problem(path=path, line=line, message=text, remedy=remedy)], title="migrations failed:", notes=notes
+        [Problem(path=path, line=line, message=text, remedy=remedy)],
+        title="seeds failed:" if step.about.startswith("seeded") else "migrations failed:",
+        notes=notes,
     )
 
 

@@ -134,6 +134,19 @@ def lock(timeouts: Timeouts) -> str:
     )
 
 
+def lock_holder() -> str:
+    """Who holds the deployment lock now: pid, usename, since. No row when nobody does."""
+    first, second = LOCK_KEYS
+    return (
+        "select a.pid, a.usename, to_char(a.xact_start at time zone 'UTC', "
+        '\'YYYY-MM-DD"T"HH24:MI:SS"Z"\') as since '
+        "from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a on a.pid = l.pid "
+        "where l.locktype = 'advisory' and l.granted and l.objsubid = 2 "
+        f"and l.classid = {first} and l.objid = {second} "
+        "and l.database = (select oid from pg_catalog.pg_database where datname = current_database())"
+    )
+
+
 def create(timeouts: Timeouts) -> str:
     """Make the ledger where it is missing. Under the lock, because two `if not exists` can collide."""
     return lock(timeouts) + (
@@ -258,6 +271,43 @@ def blockers() -> str:
         "and a.pid <> pg_backend_pid() and a.xact_start is not null "
         "and exists (select 1 from pg_catalog.pg_locks l where l.pid = a.pid and l.granted "
         "and l.locktype in ('relation', 'advisory')) order by a.xact_start"
+    )
+
+
+SEED_TABLE = f"{SCHEMA}.seed"
+
+
+def create_seeds(timeouts: Timeouts) -> str:
+    """Make the table of seeds where it is missing: one row a file, with the checksum that was last applied."""
+    return create(timeouts) + (
+        f"create table if not exists {SEED_TABLE} (\n"
+        "    source text not null,\n"
+        "    name text not null,\n"
+        "    checksum text not null,\n"
+        "    recorded_at timestamptz not null default now(),\n"
+        "    stack text not null,\n"
+        "    primary key (source, name)\n"
+        ");\n"
+    )
+
+
+def read_seeds_sql(source: str) -> str:
+    """Columns name, checksum."""
+    return f"select name, checksum from {SEED_TABLE} where source = {literal(source)} order by name"
+
+
+def record_seed(source: str, name: str, checksum: str, *, stack: str) -> str:
+    """Write a seed's row, raising when this checksum is there already."""
+    where = f"where source = {literal(source)} and name = {literal(name)} and checksum = {literal(checksum)}"
+    return (
+        "do $guard$ begin\n"
+        f"if exists (select 1 from {SEED_TABLE} {where}) then\n"
+        f"raise exception using errcode = '{ALREADY_RECORDED}', message = 'the seed is applied already';\n"
+        "end if;\nend $guard$;\n"
+        f"insert into {SEED_TABLE} (source, name, checksum, stack) "
+        f"values ({literal(source)}, {literal(name)}, {literal(checksum)}, {literal(stack)}) "
+        "on conflict (source, name) do update set checksum = excluded.checksum, "
+        "recorded_at = excluded.recorded_at, stack = excluded.stack;\n"
     )
 
 

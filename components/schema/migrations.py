@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -81,9 +80,9 @@ def read_migrations(root: Path, *, shown_as: str | None = None) -> MigrationSet:
     shown = shown_as if shown_as is not None else str(root)
     problems: list[Problem] = []
     sources: dict[str, tuple[Migration, ...]] = {}
-    for entry in _entries(root, shown, problems):
+    for entry in entries(root, shown, problems):
         place = f"{shown}/{entry.name}"
-        if not _is_directory_within(entry, root, place, problems):
+        if not is_directory_within(entry, root, place, problems):
             continue
         sources[entry.name] = _read_source(entry, root, place, problems)
     if problems:
@@ -94,7 +93,7 @@ def read_migrations(root: Path, *, shown_as: str | None = None) -> MigrationSet:
 def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) -> tuple[Migration, ...]:
     found: dict[int, Migration] = {}
     places: dict[int, str] = {}
-    for entry in _entries(folder, shown, problems):
+    for entry in entries(folder, shown, problems):
         place = f"{shown}/{entry.name}"
         match = _NAME.fullmatch(entry.name)
         if match is None:
@@ -106,7 +105,7 @@ def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) 
                 )
             )
             continue
-        if not _is_directory_within(entry, root, place, problems):
+        if not is_directory_within(entry, root, place, problems):
             continue
         version = int(match.group(1))
         if version > MAX_VERSION:
@@ -128,8 +127,8 @@ def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) 
             )
             continue
         places[version] = place
-        up = _read_file(entry / "up.sql", root, f"{place}/up.sql", problems, required=True)
-        down = _read_file(entry / "down.sql", root, f"{place}/down.sql", problems, required=False)
+        up = read_sql_file(entry / "up.sql", root, f"{place}/up.sql", problems, required=True)
+        down = read_sql_file(entry / "down.sql", root, f"{place}/down.sql", problems, required=False)
         for extra in ("up.yaml", "down.yaml"):
             if (entry / extra).exists():
                 problems.append(
@@ -146,16 +145,18 @@ def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) 
     return tuple(found[version] for version in sorted(found))
 
 
-def _entries(folder: Path, shown: str, problems: list[Problem]) -> list[Path]:
+def entries(folder: Path, shown: str, problems: list[Problem]) -> list[Path]:
+    """What lies in a folder, hidden names left out, by name."""
     try:
-        names = sorted(os.listdir(folder))
+        found = sorted(folder.iterdir())
     except OSError as error:
         problems.append(Problem(path=shown, message=f"cannot be read: {error.strerror}"))
         return []
-    return [folder / name for name in names if not name.startswith(".")]
+    return [entry for entry in found if not entry.name.startswith(".")]
 
 
-def _is_directory_within(entry: Path, root: Path, shown: str, problems: list[Problem]) -> bool:
+def is_directory_within(entry: Path, root: Path, shown: str, problems: list[Problem]) -> bool:
+    """Whether `entry` is a folder beneath `root`, else the reason in `problems`."""
     if not _stays_within(entry, root, shown, problems):
         return False
     if not entry.is_dir():
@@ -190,9 +191,10 @@ def _stays_within(entry: Path, root: Path, shown: str, problems: list[Problem]) 
     return False
 
 
-def _read_file(
+def read_sql_file(
     path: Path, root: Path, shown: str, problems: list[Problem], *, required: bool
 ) -> SqlFile | None:
+    """Look at a file without keeping its content: None, with the reason in `problems`, when it is not fit."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

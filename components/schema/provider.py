@@ -7,6 +7,7 @@ checksums and the metadata tree; files are read again when something is to be do
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, cast
@@ -25,12 +26,16 @@ from components.schema.deployment import (
     read_states,
 )
 from components.schema.ledger import Timeouts
+from components.schema.lint import Lint, lint
+from components.schema.maintenance import rehearse_pending
 from components.schema.metadata_deployment import apply_metadata, wait_until_consistent
 from components.schema.metadata_directory import MetadataDirectory, read_metadata
-from components.schema.migrations import MigrationSet, read_migrations
+from components.schema.migrations import MigrationSet, SqlFile, read_migrations
 from components.schema.plan import Plan, Policy, Rollback, SourcePlan, SourceState, make_plan
 from components.schema.problems import Problem, SchemaError
 from components.schema.provider_errors import clear_errors, warn
+from components.schema.seeds import applied as applied_seeds
+from components.schema.seeds import check_seeds, checksums, read_seeds, sow
 
 IN_LINE = "in line with the ledger"
 """What the input `catalog_state` says; a refresh that finds otherwise puts the difference in its place."""
@@ -38,6 +43,7 @@ CONSISTENT = "every object fits its database"
 """What the input `consistency` says."""
 PREVIEW_TIMEOUT = 10.0
 CONSISTENT_WITHIN = 60.0
+ENGINE_WITHIN = 30.0
 PROVIDER_KEY = "__provider"
 
 Props = dict[str, object]
@@ -54,22 +60,26 @@ class MigrationSettings(TypedDict, total=False):
     deployment_timeout: float
     lock_timeout: float
     statement_timeout: float
+    rehearse: bool
+    lint: Lint
 
 
 class MigrationsProvider(ResourceProvider):
     """Inputs: `endpoint`, `admin_secret`, `directory` (relative to the project), `migrations`
-    (`{source: {version_name: checksum}}`), `sources` (their configurations), `settings`, `catalog_state`.
-    Outputs are the inputs.
+    (`{source: {version_name: checksum}}`), `sources` (their configurations), `settings`, `catalog_state`; on stacks
+    with seeds `seeds_directory` and `seeds` (`{source: {file: checksum}}`). Outputs are the inputs.
 
     `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a program.
     """
 
+    @clear_errors
     def check(self, olds: Props, news: Props) -> CheckResult:
         """Refuse what cannot be done, in preview already where the engine answers."""
         failures = []
         try:
             local = _migrations_of(news)
             problems = _migration_problems(local, _plain(olds), _plain(news))
+            problems += check_seeds(_seeds_of(news))
             if problems:
                 raise SchemaError(problems)
         except SchemaError as error:
@@ -102,17 +112,23 @@ class MigrationsProvider(ResourceProvider):
             return ReadResult("", {})
         inputs["migrations"] = {source: _found(states[source], local, source) for source in sources}
         inputs["catalog_state"] = _catalog_difference(states) or IN_LINE
+        if inputs.get("seeds"):
+            with _client(inputs) as client:
+                known = cast("dict[str, dict[str, str]]", inputs["seeds"])
+                inputs["seeds"] = {source: applied_seeds(client, source) for source in known}
         return ReadResult(id_, inputs, inputs)
 
     def delete(self, _id: str, _props: Props) -> None:
         """Nothing: tables, rows and ledger stay."""
 
     def _deploy(self, props: Props) -> None:
-        local = _migrations_of(props)
+        local, seeds, settings = _migrations_of(props), _seeds_of(props), _settings(props)
         with _client(props) as client:
-            outcome = deploy(client, local, _settings(props), report=warn)
-        for line in outcome.done:
-            warn(line)
+            _wait_for_engine(client)
+            for line in deploy(client, local, settings, report=warn).done:
+                warn(line)
+            for line in sow(client, seeds, settings, report=warn).done:
+                warn(line)
 
 
 class MetadataProvider(ResourceProvider):
@@ -124,6 +140,7 @@ class MetadataProvider(ResourceProvider):
     deleted must not be called.
     """
 
+    @clear_errors
     def check(self, _olds: Props, news: Props) -> CheckResult:
         failures = []
         try:
@@ -164,6 +181,7 @@ class MetadataProvider(ResourceProvider):
     def _apply(self, props: Props, *, seen: JsonObject | None) -> None:
         directory = _metadata_of(props)
         with _client(props) as client:
+            _wait_for_engine(client)
             for line in apply_metadata(client, directory, seen=seen):
                 warn(f"metadata: {line}")
             endpoints = [str(url) for url in cast("list[object]", props.get("replicas") or [])]
@@ -193,16 +211,31 @@ def _migrations_of(props: Props) -> MigrationSet:
     directory = str(props["directory"])
     local = read_migrations(Path(directory), shown_as=directory)
     if local.checksums() != props.get("migrations"):
-        raise SchemaError(
-            [
-                Problem(
-                    path=directory,
-                    message="changed while Pulumi was at work",
-                    remedy="Run the command again.",
-                )
-            ]
-        )
+        raise SchemaError([_changed_meanwhile(directory)])
     return local
+
+
+def _seeds_of(props: Props) -> dict[str, dict[str, SqlFile]]:
+    if not props.get("seeds"):
+        return {}
+    directory = str(props["seeds_directory"])
+    found = read_seeds(Path(directory), shown_as=directory)
+    if checksums(found) != props["seeds"]:
+        raise SchemaError([_changed_meanwhile(directory)])
+    return found
+
+
+def _changed_meanwhile(directory: str) -> Problem:
+    return Problem(
+        path=directory, message="changed while Pulumi was at work", remedy="Run the command again."
+    )
+
+
+def _wait_for_engine(client: HasuraClient) -> None:
+    """A container that was just replaced may answer a moment later than it is called healthy."""
+    deadline = time.monotonic() + ENGINE_WITHIN
+    while not client.healthy() and time.monotonic() < deadline:
+        time.sleep(0.25)
 
 
 def _local_or_empty(props: Props) -> MigrationSet:
@@ -216,15 +249,7 @@ def _metadata_of(props: Props) -> MetadataDirectory:
     directory = str(props["directory"])
     found = read_metadata(Path(directory), shown_as=directory)
     if found.keyed() != props.get("metadata"):
-        raise SchemaError(
-            [
-                Problem(
-                    path=directory,
-                    message="changed while Pulumi was at work",
-                    remedy="Run the command again.",
-                )
-            ]
-        )
+        raise SchemaError([_changed_meanwhile(directory)])
     return found
 
 
@@ -254,8 +279,33 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
     if states is None:
         # Not there yet, or not now: then everything that this stack has not applied is pending.
         return check_pending(_everything_new(local, olds), settings)
-    plan, problems = make_plan(local, states, settings.policy)
-    return list(problems) or check_pending(plan, settings)
+    plan, found = make_plan(local, states, settings.policy)
+    problems = list(found) or check_pending(plan, settings)
+    if problems or plan.empty:
+        return problems
+    for source in plan.sources:
+        if source.downs:
+            warn(f"to be rolled back, in this order: {', '.join(row.key for row in source.downs)}")
+    given = cast(MigrationSettings, news.get("settings") or {})
+    remarks = lint(_pending(plan)) if given.get("lint") in ("warn", "error") else []
+    if given.get("lint") == "error":
+        problems += remarks
+    else:
+        for remark in remarks:
+            warn(f"warning: {remark}")
+    if given.get("rehearse") and not problems:
+        try:
+            with _client(news) as client:
+                said, problems = rehearse_pending(client, plan, settings)
+        except (HasuraError, EngineUnreachable, AnswerLost) as error:
+            said = [f"not rehearsed: {error}"]
+        for line in said:
+            warn(line)
+    return problems
+
+
+def _pending(plan: Plan) -> list[SqlFile]:
+    return [migration.up for source in plan.sources for migration in source.ups]
 
 
 def _everything_new(local: MigrationSet, olds: Props) -> Plan:

@@ -9,6 +9,7 @@ from pulumi.dynamic import Resource
 
 from components.schema.directories import Schema
 from components.schema.ledger import Timeouts
+from components.schema.lint import Lint
 from components.schema.provider import (
     CONSISTENT,
     IN_LINE,
@@ -16,6 +17,7 @@ from components.schema.provider import (
     MigrationSettings,
     MigrationsProvider,
 )
+from components.schema.seeds import Seeds, checksums
 from components.settings import SchemaSettings
 
 
@@ -36,9 +38,15 @@ class Migrations(Resource, module="hasura", name="Migrations"):
         settings: SchemaSettings,
         endpoint: pulumi.Input[str],
         admin_secret: pulumi.Input[str],
+        rehearse: bool = False,
+        lint: Lint = "warn",
+        seeds: Seeds | None = None,
+        seeds_directory: str = "seeds",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`endpoint` is the engine's root URL."""
+        """`endpoint` is the engine's root URL. `rehearse` runs what is pending in a preview, in a transaction that
+        rolls back. `lint` says what squawk's findings on pending files do. `seeds` are what `read_seeds` found in
+        `seeds_directory`, for a stack that has them."""
         how: MigrationSettings = {
             "stack": pulumi.get_stack(),
             "transaction": settings.transaction,
@@ -47,23 +55,23 @@ class Migrations(Resource, module="hasura", name="Migrations"):
             "deployment_timeout": Timeouts.deployment,
             "lock_timeout": settings.lock_timeout,
             "statement_timeout": settings.statement_timeout,
+            "rehearse": rehearse,
+            "lint": lint,
         }
         if settings.baseline:
             how["baseline"] = dict(settings.baseline)
-        super().__init__(
-            MigrationsProvider(),
-            name,
-            {
-                "endpoint": endpoint,
-                "admin_secret": pulumi.Output.secret(admin_secret),
-                "directory": schema.migrations_directory,
-                "migrations": schema.migrations.checksums(),
-                "sources": schema.configurations(),
-                "settings": how,
-                "catalog_state": IN_LINE,
-            },
-            _options(opts),
-        )
+        inputs: dict[str, object] = {
+            "endpoint": endpoint,
+            "admin_secret": pulumi.Output.secret(admin_secret),
+            "directory": schema.migrations_directory,
+            "migrations": schema.migrations.checksums(),
+            "sources": schema.configurations(),
+            "settings": how,
+            "catalog_state": IN_LINE,
+        }
+        if seeds:
+            inputs |= {"seeds_directory": seeds_directory, "seeds": checksums(seeds)}
+        super().__init__(MigrationsProvider(), name, inputs, _options(opts))
 
 
 class Metadata(Resource, module="hasura", name="Metadata"):

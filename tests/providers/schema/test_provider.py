@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.hasura.client import HasuraClient
 from components.schema.directories import read_schema
+from components.schema.lint import program
 from components.schema.problems import SchemaError
 from components.schema.provider import CONSISTENT, IN_LINE, MetadataProvider, MigrationsProvider
+from components.schema.seeds import checksums, read_seeds
 from tests.providers.schema.conftest import ADMIN_SECRET, ROOT, Engine, Project
 
 TABLES = "databases/default/tables/tables.yaml"
@@ -175,6 +178,80 @@ class TestMigrations:
         read = MigrationsProvider().read("migrations", dict(inputs))
         assert (read.id, read.inputs) == ("migrations", inputs)
         assert "migrations were not refreshed" in capsys.readouterr().err
+
+    def test_rehearsal_in_preview(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.migration("1_users", USERS_SQL)
+        inputs = migration_inputs(engine.endpoint, rehearse=True)
+        assert reasons(MigrationsProvider(), inputs) == []
+        assert "default: rehearsed, would succeed: 1_users" in capsys.readouterr().err
+        project.migration("2_bad", "select 1;\nselect * from nowhere;")
+        inputs = migration_inputs(engine.endpoint, rehearse=True)
+        assert '2_bad/up.sql:2: would fail: relation "nowhere"' in reasons(MigrationsProvider(), inputs)[0]
+        assert engine.rows("select to_regclass('users')") == [(None,)]
+        assert reasons(MigrationsProvider(), {**inputs, "settings": {}}) == []
+
+    def test_lint_of_what_is_pending(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        if program() is None:
+            pytest.skip("squawk is not installed")
+        project.migration("1_users", USERS_SQL + "create index users_name on users (name);")
+        MigrationsProvider().create(migration_inputs(engine.endpoint))
+        project.migration("2_more", "select 1;\nalter table users drop column name;")
+        news = migration_inputs(engine.endpoint, lint="warn")
+        assert reasons(MigrationsProvider(), news) == []
+        told = capsys.readouterr().err
+        assert "warning: migrations/default/2_more/up.sql:2: " in told
+        assert "(ban-drop-column)" in told
+        assert "1_users" not in told.replace("applied default/1_users", "")
+        news = migration_inputs(engine.endpoint, lint="error")
+        assert "(ban-drop-column)" in reasons(MigrationsProvider(), news)[0]
+        assert reasons(MigrationsProvider(), migration_inputs(engine.endpoint, lint="off")) == []
+        assert "warning" not in capsys.readouterr().err
+
+    def test_roll_back_is_shown_in_preview(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.migration("1_users", USERS_SQL)
+        folders = [project.migration(f"{n}_t", f"create table t{n} ();", f"drop table t{n};") for n in (2, 3)]
+        olds = migration_inputs(engine.endpoint)
+        MigrationsProvider().create(olds)
+        for folder in folders:
+            shutil.rmtree(folder)
+        news = migration_inputs(engine.endpoint, rollback="down")
+        assert reasons(MigrationsProvider(), news, olds) == []
+        assert "to be rolled back, in this order: 3_t, 2_t" in capsys.readouterr().err
+
+    def test_seeds(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        provider = MigrationsProvider()
+
+        def inputs() -> dict[str, object]:
+            found = checksums(read_seeds(Path("seeds"), shown_as="seeds"))
+            return {**migration_inputs(engine.endpoint), "seeds_directory": "seeds", "seeds": found}
+
+        folder = project.root / "seeds" / "default"
+        folder.mkdir(parents=True)
+        (folder / "a.sql").write_text("insert into users values ('a', 'A');")
+        (folder / "b.sql").write_text(
+            "insert into users values ('b', (select name from users where id = 'a'));"
+        )
+        first = inputs()
+        provider.create(first)
+        assert engine.rows("select id, name from users order by 1") == [("a", "A"), ("b", "A")]
+        assert provider.read("migrations", dict(first)).inputs == first
+        provider.update("migrations", first, first)
+        (folder / "a.sql").write_text("update users set name = 'B' where id = 'a';")
+        second = inputs()
+        provider.update("migrations", first, second)
+        assert engine.rows("select id, name from users order by 1") == [("a", "B"), ("b", "A")]
+        (folder / "b.sql").write_text("select 1;\nselect 1/0;")
+        with pytest.raises(SchemaError, match=r"seeds/default/b.sql:2: division by zero"):
+            provider.update("migrations", second, inputs())
+        (folder / "b.sql").write_text("commit;")
+        assert "seeds/default/b.sql:1: transaction control" in reasons(provider, inputs())[0]
 
 
 class TestMetadata:

@@ -1,0 +1,77 @@
+"""squawk's findings on migrations (https://squawkhq.com), where that program is installed.
+
+Left out are rules that the way migrations run here already satisfies: each runs in one transaction, with lock
+and statement time-outs set.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from components.schema.migrations import SqlFile
+from components.schema.problems import Problem
+
+Lint = Literal["off", "warn", "error"]
+
+SATISFIED = (
+    "require-lock-timeout",
+    "require-statement-timeout",
+    "prefer-robust-stmts",
+    "transaction-nesting",
+)
+TIMEOUT = 60.0
+
+
+def program() -> str | None:
+    """squawk of the running Python's environment, else of PATH; None where there is none."""
+    beside = Path(sys.executable).parent / "squawk"
+    return str(beside) if beside.exists() else shutil.which("squawk")
+
+
+def lint(files: Sequence[SqlFile]) -> list[Problem]:
+    """Findings with file and line; empty where squawk is not installed."""
+    squawk = program()
+    if squawk is None or not files:
+        return []
+    found: list[Problem] = []
+    for alone in (False, True):
+        chosen = [file for file in files if file.without_transaction is alone]
+        if chosen:
+            found += _run(squawk, chosen, in_transaction=not alone)
+    return sorted(found, key=lambda problem: (problem.path, problem.line or 0))
+
+
+def _run(squawk: str, files: Sequence[SqlFile], *, in_transaction: bool) -> list[Problem]:
+    answer = subprocess.run(  # noqa: S603
+        [
+            squawk,
+            "--reporter=json",
+            f"--exclude={','.join(SATISFIED)}",
+            "--assume-in-transaction" if in_transaction else "--no-assume-in-transaction",
+            *(str(file.path) for file in files),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    shown = {str(file.path): file.shown for file in files}
+    try:
+        entries = json.loads(answer.stdout or "[]")
+    except ValueError:
+        return [Problem(path="", message=f"squawk failed: {answer.stderr.strip()[:300]}")]
+    return [
+        Problem(
+            path=shown.get(str(entry["file"]), str(entry["file"])),
+            line=int(entry["line"]) + 1,
+            message=f"{entry['message']} ({entry['rule_name']})",
+            remedy=str(entry.get("help") or ""),
+        )
+        for entry in entries
+    ]
