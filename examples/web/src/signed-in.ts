@@ -3,7 +3,7 @@ import type { Configuration } from './configuration';
 import { type Answer, EVERY_ROW, ROW_OF, ask } from './engine';
 import { asProblem } from './problem';
 import { type TokenFacts, tokenFacts } from './token';
-import { choices, element, indented, onClick, onSubmit, show, tell, verdict, write } from './view';
+import { choices, element, onClick, onSubmit, show, tell, verdict, write } from './view';
 
 type Session = NonNullable<Clerk['session']>;
 
@@ -131,7 +131,7 @@ export class SignedIn {
     this.failedAt = undefined;
     tell('row-problem', undefined);
     show('row-loading', false);
-    write('row-raw', indented(answer.raw));
+    write('row-raw', answer.raw);
     const own = answer.rows.find((row) => row.id === userId);
     const foreign = answer.rows.length - (own ? 1 : 0);
     show('row', own !== undefined);
@@ -167,7 +167,7 @@ export class SignedIn {
 
   private showOther(answer: Answer, id: string, userId: string): void {
     write('other-query', `${ROW_OF}\n\n${JSON.stringify({ id })}`);
-    write('other-raw', indented(answer.raw));
+    write('other-raw', answer.raw);
     const foreign = answer.rows.some((row) => row.id !== userId);
     if (foreign) {
       verdict('other-verdict', 'The row of another user came back: the isolation is broken.', false);

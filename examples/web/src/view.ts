@@ -40,15 +40,6 @@ export function verdict(id: string, text: string, good: boolean): void {
   show(id, text !== '');
 }
 
-/** JSON with line breaks; text that is none, as it is. */
-export function indented(raw: string): string {
-  try {
-    return JSON.stringify(JSON.parse(raw), null, 2);
-  } catch {
-    return raw;
-  }
-}
-
 /** Run what a form does, with its button at rest until it is done. */
 export function onSubmit(id: string, action: (form: HTMLFormElement) => Promise<void>): void {
   const form = element<HTMLFormElement>(id);
