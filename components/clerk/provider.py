@@ -1,7 +1,7 @@
 """Pulumi's calls on a JWT template, translated into calls of Clerk's Backend API.
 
 The inputs are the outputs: Clerk adds nothing but an id, so what a preview compares is what a person wrote.
-The import path of ``JwtTemplateProvider`` is part of the state (see `docs/decisions`): a move needs a shim.
+The import path of ``JwtTemplateProvider`` is part of the state (see `docs/adr`): a move needs a shim.
 """
 
 from __future__ import annotations
