@@ -1,10 +1,10 @@
-"""A deployer in a process of its own: the Migrations provider, called as Pulumi calls it, that can be killed.
+"""A deployer in a process of its own: the Migrations provider, called as Pulumi calls it, to be killed.
 
-`python -m tests.schema_faults.deployer` imports the provider once and then forks a deployer for each line of JSON
-on its standard input, since an interpreter's start would take longer than what is to be interrupted. Lines:
-`{"deploy": {...}, "log": path}` answers the process's id; `{"alive": pid}` answers 1 or 0; `{"kill": pid}` kills -9 and
-`{"wait": pid}` waits, and both answer how the process ended, as `waitstatus_to_exitcode` tells it (negative for a
-signal).
+`python -m tests.schema_faults.deployer` imports the provider once and then forks a deployer for each line
+of JSON on its standard input: an interpreter's start would take longer than what is to be interrupted.
+`{"deploy": {...}, "log": path}` answers the process's id; `{"alive": pid}` answers 1 or 0; `{"kill": pid}`
+kills -9 and `{"wait": pid}` waits, and both answer how the process ended, as `waitstatus_to_exitcode` tells
+it (negative for a signal).
 """
 
 from __future__ import annotations

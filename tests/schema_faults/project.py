@@ -11,8 +11,8 @@ from tests.schema_faults.stage import ADMIN_SECRET, Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A project's folder. The first migration makes the table `ran`, into which each other one writes its version;
-    nothing there is unique, so that a second run would show."""
+    """A project's folder. The first migration makes the table `ran`, into which each other one writes its
+    version; nothing there is unique, so that a second run would show."""
 
     root: Path
 
@@ -43,7 +43,8 @@ def assert_all_once(stage: Stage, newest: int) -> None:
     """
     assert ran(stage) == dict.fromkeys(range(2, newest + 1), 1)
     rows = stage.database.rows(
-        "select version::int, state, in_catalog from migration_ledger.migration where source = 'default' order by 1"
+        "select version::int, state, in_catalog from migration_ledger.migration "
+        "where source = 'default' order by 1"
     )
     assert rows == [(version, "done", True) for version in range(1, newest + 1)]
     with stage.client() as client:

@@ -1,7 +1,7 @@
 """A TCP proxy on the loopback address that delays what passes, loses requests or loses answers.
 
-It does not read HTTP. Clients here use a connection for one request at a time, so bytes of the client that follow
-bytes of the server begin a new exchange, and the first bytes of the server after that are its answer.
+It does not read HTTP. Clients here use a connection for one request at a time, so bytes of the client
+that follow bytes of the server begin a new exchange, and the next bytes of the server are its answer.
 """
 
 from __future__ import annotations
@@ -9,29 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 CHUNK = 1 << 16
+Passes = Callable[[bytes], Awaitable[bool]]
 
 
 @dataclass
 class Proxy:
     """Forwards to `upstream` (host, port), which may be changed at any time for new connections.
 
-    `one_way` is the delay in seconds of each direction; a new connection waits a round trip more, as TCP's
-    handshake does. `lose_requests` and `lose_answers` hold numbers of exchanges (from 1, over all connections):
-    the connection is closed instead of forwarding the request, or after the server began to answer it.
+    `one_way` is the delay in seconds of each direction; a new connection waits a round trip more, as
+    TCP's handshake does. `lose_requests` and `lose_answers` hold numbers of exchanges (from 1, over all
+    connections): the connection is closed instead of forwarding the request, or when the server begins
+    to answer it. A request that holds the bytes `swallow` is neither forwarded nor answered.
     """
 
     upstream: tuple[str, int]
     one_way: float = 0.0
     lose_requests: set[int] = field(default_factory=set)
     lose_answers: set[int] = field(default_factory=set)
+    swallow: bytes | None = None
     exchanges: int = 0
     lost: int = 0
+    swallowed: int = 0
     endpoint: str = ""
 
     def point_at(self, endpoint: str) -> None:
@@ -47,8 +51,8 @@ class Proxy:
             answers, upstream = await asyncio.open_connection(*self.upstream)
             connection = _Connection()
             await _until_first(
-                self._forward(reader, upstream, lambda: self._request_passes(connection)),
-                self._forward(answers, writer, lambda: self._answer_passes(connection)),
+                self._forward(reader, upstream, lambda data: self._request_passes(connection, data)),
+                self._forward(answers, writer, lambda data: self._answer_passes(connection, data)),
             )
         except OSError:
             pass
@@ -57,14 +61,17 @@ class Proxy:
                 if each is not None:
                     each.close()
 
-    def _request_passes(self, connection: _Connection) -> bool:
+    async def _request_passes(self, connection: _Connection, data: bytes) -> bool:
         if not connection.asking:
             connection.asking = True
             self.exchanges += 1
             connection.number = self.exchanges
+        if self.swallow is not None and self.swallow in data:
+            self.swallowed += 1
+            await asyncio.Event().wait()
         return self._passes(connection.number, self.lose_requests)
 
-    def _answer_passes(self, connection: _Connection) -> bool:
+    async def _answer_passes(self, connection: _Connection, _: bytes) -> bool:
         connection.asking = False
         return self._passes(connection.number, self.lose_answers)
 
@@ -75,10 +82,10 @@ class Proxy:
         return False
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[], bool]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Passes
     ) -> None:
         if not self.one_way:
-            while (data := await reader.read(CHUNK)) and passes():
+            while (data := await reader.read(CHUNK)) and await passes(data):
                 writer.write(data)
                 await writer.drain()
             return
@@ -86,7 +93,7 @@ class Proxy:
         delayed = asyncio.ensure_future(self._write_when_due(waiting, writer))
         now = asyncio.get_running_loop().time
         try:
-            while (data := await reader.read(CHUNK)) and passes():
+            while (data := await reader.read(CHUNK)) and await passes(data):
                 await waiting.put((now() + self.one_way, data))
             await waiting.put((now() + self.one_way, b""))
             await delayed

@@ -1,4 +1,4 @@
-"""Deployers killed -9 at random moments, hundreds of times: afterwards each migration has run exactly once."""
+"""Deployers killed -9 at random moments, hundreds of times: then each migration has run exactly once."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FURTHER_SECONDS = 0.05
 def test_kills(stage: Stage, project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each deployer finds a few new migrations, and what the killed one before it has left.
 
-    It is killed at a random time after a random one of its requests went out, so that every part of its way is
-    met equally often. The engine does not notice that a deployer is gone: the next one often meets a bulk that
-    is still running.
+    It is killed at a random time after a random one of its requests went out, so that every part of its
+    way is met equally often. The engine does not notice that a deployer is gone: the next one often meets
+    a bulk that is still running.
     """
     chance = random.Random(SEED)
     newest, kills, rounds = 1, 0, 0
@@ -66,9 +66,10 @@ def test_kills(stage: Stage, project: Project, tmp_path: Path, capsys: pytest.Ca
     assert_all_once(stage, newest)
     with capsys.disabled():
         print(
-            f"\n{kills} kills -9 (seed {SEED}) in {rounds} deployments of {newest - 1} migrations: each of these ran "
-            "exactly once, ledger and catalog state agree.\nOf the killed deployer's migrations there were at that "
-            f"moment: {', '.join(f'{name} {count}' for name, count in sorted(left.items()))}."
+            f"\n{kills} kills -9 (seed {SEED}) in {rounds} deployments of {newest - 1} migrations: each of "
+            "these ran exactly once, ledger and catalog state agree.\n"
+            "Of the killed deployer's migrations there were at that moment: "
+            f"{', '.join(f'{name} {count}' for name, count in sorted(left.items()))}."
         )
 
 
