@@ -99,7 +99,7 @@ def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
         for migration in source.ups:
             problems += [
                 Problem(path=migration.up.shown, line=f.line, message=f.message, remedy=f.remedy)
-                for f in findings(migration.up.text())
+                for f in findings(migration.up.scannable())
             ]
             if settings.transaction == "all" and migration.up.without_transaction and len(source.ups) > 1:
                 problems.append(

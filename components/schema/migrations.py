@@ -37,6 +37,10 @@ class SqlFile:
         """Its SQL, with line ends as LF."""
         return self.path.read_bytes().replace(b"\r\n", b"\n").decode()
 
+    def scannable(self) -> str:
+        """Its SQL byte by byte, for `sql.findings` alone: never more memory than the file's own size."""
+        return self.path.read_bytes().replace(b"\r\n", b"\n").decode("latin-1")
+
     def pieces(self) -> Iterator[str]:
         """Its SQL in pieces of about a megabyte, with line ends as LF."""
         decoder = codecs.getincrementaldecoder("utf-8")()

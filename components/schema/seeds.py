@@ -72,7 +72,7 @@ def check_seeds(seeds: Seeds) -> list[Problem]:
 def _findings(file: SqlFile) -> list[Problem]:
     problems = [
         Problem(path=file.shown, line=f.line, message=f.message, remedy=f.remedy)
-        for f in findings(file.text())
+        for f in findings(file.scannable())
     ]
     if file.without_transaction:
         problems.append(

@@ -4,6 +4,9 @@ A scanner for the lexical structure of PostgreSQL (https://www.postgresql.org/do
 and psql's rule for semicolons inside parentheses and SQL-standard function bodies. It is our own because a
 general tokenizer keeps every token (a 50 MB file must not need gigabytes) and reads `a$b$` as the start
 of a dollar-quoted text.
+
+The scanner looks at ASCII characters only and takes every other one for a letter, as Postgres does. So UTF-8 that was
+decoded byte by byte (as Latin-1, a third or a quarter of the memory) gives the same statements and lines.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ from dataclasses import dataclass
 HEAD_WORDS = 24
 """How many words of a statement are kept to tell what it is."""
 
-_SPACE = re.compile(r"\s+")
+_BLANK = " \t\n\r\f\v"
+_SPACE = re.compile(r"\s+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
 _NUMBER = re.compile(r"\.?[0-9][0-9A-Za-z_.]*")
 _QUOTED = re.compile(r"'[^']*'")
 _IDENTIFIER = re.compile(r'"[^"]*"')
 _ESCAPED = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
-_CONTINUATION = re.compile(r"(?:[ \t\f\v]|--[^\n]*)*\n(?:\s|--[^\n]*\n)*(?=')")
+_CONTINUATION = re.compile(r"(?:[ \t\f\v]|--[^\n]*)*\n(?:\s|--[^\n]*\n)*(?=')", re.ASCII)
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _NEXT = re.compile(r"['\"$;()\\]|--|/\*")
@@ -87,7 +91,7 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
             if position >= length:
                 break
         character = text[position]
-        if character.isspace():
+        if character in _BLANK:
             space = _SPACE.match(text, position)
             position = space.end() if space else position + 1
             continue
@@ -271,7 +275,7 @@ def findings(text: str) -> list[Finding]:
 
 
 def _statement_findings(text: str, statement: Statement, alone: bool) -> Iterator[Finding]:
-    name = " ".join(statement.words[:2]).upper()
+    name = " ".join(word for word in statement.words[:2] if word.isascii()).upper()
     if text.startswith("\\", statement.start):
         yield Finding(
             line=statement.line,

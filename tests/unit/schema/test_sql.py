@@ -202,6 +202,18 @@ def test_agrees_with_another_tokenizer(groups: list[list[str]]) -> None:
     assert len(list(statements(text))) == theirs
 
 
+@given(st.text(alphabet="aà\xa0ß中😀';\"$-/*\\\n eE()1", max_size=60))
+def test_byte_by_byte_gives_the_same(text: str) -> None:
+    assert findings(text.encode().decode("latin-1")) == findings(text)
+
+
+def test_a_space_that_is_none() -> None:
+    assert [s.words for s in statements("select\xa0begin; \u3000begin")] == [
+        ("select\xa0begin",),
+        ("\u3000begin",),
+    ]
+
+
 @given(st.text(alphabet="ab';\"$-/*\\\n eE()1", max_size=60))
 def test_never_loops_and_never_overlaps(text: str) -> None:
     try:
