@@ -97,7 +97,7 @@ def execute(
     """
     if request.no_transaction:
         answer: JsonObject = {"result_type": "CommandOk", "result": None}
-        for statement in _statements(request.sql):
+        for statement in split_statements(request.sql):
             answer = _answer(connection, statement)
         before_commit()
         return answer
@@ -115,7 +115,7 @@ def execute(
     return answer
 
 
-def _statements(sql: str) -> list[str]:
+def split_statements(sql: str) -> list[str]:
     """Split at top-level semicolons; parts without any SQL are left out."""
     parts, start, filled = [], 0, False
     for token in _TOKEN.finditer(sql):

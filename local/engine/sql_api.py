@@ -7,7 +7,6 @@ import psycopg
 from local.engine.errors import EngineError, parse_failed
 from local.engine.json_text import expected
 from local.engine.json_types import Json, JsonObject
-from local.engine.model import Model
 from local.engine.run_sql import RunSql, execute, parse_run_sql
 from local.engine.schema_change import after_change
 from local.engine.state import EngineState
@@ -71,12 +70,11 @@ def _checked(
 
     answer = execute(connection, request, isolation, check)
 
-    def accept(model: Model) -> None:
-        new: list[Json] = [each.as_json() for each in model.inconsistencies if each.name not in known]
-        if new:
-            # The SQL is committed by now: the engine reports what it did to the metadata, no more.
-            message = "cannot continue due to newly found inconsistent metadata"
-            raise EngineError("unexpected", message, status=500, internal=new)
-
-    state.change(changed[0], expected_version=version, accept=accept)
+    model = state.build(changed[0])
+    new: list[Json] = [each.as_json() for each in model.inconsistencies if each.name not in known]
+    if new:
+        # The SQL is committed by now: the engine reports what it did to the metadata, no more.
+        message = "cannot continue due to newly found inconsistent metadata"
+        raise EngineError("unexpected", message, status=500, internal=new)
+    state.commit(changed[0], model, version)
     return answer

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import psycopg
 
-from local.engine.catalog import Catalog, conflict
+from local.engine.catalog import Catalog
 from local.engine.connections import Connections
 from local.engine.errors import EngineError
 from local.engine.graphql_schema import RoleSchema, build_schema
@@ -73,28 +73,11 @@ class EngineState:
             version, metadata = self.catalog.metadata()
             return self._put(version, metadata, self.build(metadata))
 
-    def change(
-        self,
-        metadata: JsonObject,
-        *,
-        expected_version: int | None = None,
-        accept: Callable[[Model], None] = lambda _: None,
-    ) -> Snapshot:
-        """Write new metadata and put it in force.
-
-        `accept` may refuse the model by raising, and nothing changes then. Raises EngineError `conflict`
-        where `expected_version`, or the version last seen, is not the current one.
-        """
-        with self._change:
-            current = self.catalog.resource_version()
-            if expected_version is not None and expected_version != current:
-                raise conflict(expected_version)
-            model = self.build(metadata)
-            accept(model)
-            return self.commit(metadata, model, current)
-
     def commit(self, metadata: JsonObject, model: Model, expected_version: int) -> Snapshot:
-        """Write metadata whose model is known. Raises EngineError `conflict`."""
+        """Write new metadata, made from that of `expected_version`, and put it in force with its model.
+
+        Raises EngineError `conflict` where somebody else has written since.
+        """
         with self._change:
             version = self.catalog.replace_metadata(metadata, expected_version)
             return self._put(version, metadata, model)

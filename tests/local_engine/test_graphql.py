@@ -93,6 +93,21 @@ def test_a_filter_over_a_relationship_cannot_probe_rows_of_others(notes: Workben
     assert notes.data(negated, "user", User_Id="ann") == {"team": [{"name": "red"}]}
 
 
+def test_a_filter_sees_only_the_related_rows_that_the_role_may_see(notes: Workbench) -> None:
+    for name, columns, rows in (
+        ("team", ["name"], {}),
+        ("note", ["body"], {"author": {"_eq": "X-Hasura-User-Id"}}),
+    ):
+        wanted = {"table": name, "role": "writer", "permission": {"columns": columns, "filter": rows}}
+        notes.metadata("pg_create_select_permission", wanted)
+    query = '{ team(where: {notes: {body: {_eq: "two"}}}) { name } }'
+    assert notes.data(query, "writer", User_Id="bob") == {"team": [{"name": "blue"}]}
+    assert notes.data(query, "writer", User_Id="ann") == {"team": []}
+    # A negation must not turn "cannot see any" into "there is one".
+    anything = "{ team(where: {_not: {notes: {}}}, order_by: {name: asc}) { name } }"
+    assert notes.data(anything, "writer", User_Id="ann") == {"team": [{"name": "blue"}]}
+
+
 def test_a_relationship_to_a_table_without_permission_is_not_there(notes: Workbench) -> None:
     error = notes.error("{ team { members { user_id } } }", "user", User_Id="ann")
     assert error["message"] == "field 'members' not found in type: 'team'"
@@ -194,6 +209,23 @@ def test_insert_check_over_a_relationship(notes: Workbench) -> None:
         "code": "permission-error",
     }
     assert notes.sql("select count(*) from note where body = 'x'")["result"][1] == ["1"]
+
+
+def test_an_upsert_changes_no_row_that_an_update_could_not(notes: Workbench) -> None:
+    for kind, body in (
+        ("insert", {"check": {}, "columns": ["id", "team_id", "body"]}),
+        ("update", {"columns": ["body"], "filter": {"author": {"_eq": "X-Hasura-User-Id"}}}),
+        ("select", {"columns": ["id", "body"], "filter": {}}),
+    ):
+        wanted = {"table": "note", "role": "poster", "permission": body}
+        notes.metadata(f"pg_create_{kind}_permission", wanted)
+    mutation = """mutation ($id: Int!) { insert_note_one(object: {id: $id, team_id: 1, body: "mine"},
+        on_conflict: {constraint: note_pkey, update_columns: [body]}) { id body } }"""
+    assert notes.data(mutation, "poster", {"id": 1}, User_Id="ann") == {
+        "insert_note_one": {"id": 1, "body": "mine"}
+    }
+    assert notes.data(mutation, "poster", {"id": 2}, User_Id="ann") == {"insert_note_one": None}
+    assert notes.data("{ note_by_pk(id: 2) { body } }") == {"note_by_pk": {"body": "two"}}
 
 
 def test_several_rows_with_different_columns_take_defaults(notes: Workbench) -> None:

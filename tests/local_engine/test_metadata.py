@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
+from local.engine.catalog import Catalog
+from local.engine.connections import Connections
+from local.engine.errors import EngineError
+from local.engine.run_sql import split_statements
 from tests.local_engine.workbench import Workbench, permission, source, table
 
 pytestmark = pytest.mark.docker
@@ -276,6 +281,58 @@ def test_renames_are_followed(users: Workbench) -> None:
     assert on == {"table": {"name": "animal", "schema": "public"}, "column": "owner"}
     assert users.metadata("get_inconsistent_metadata")["is_consistent"]
     assert users.data("{ users { full_name pets { id } } }") == {"users": []}
+
+
+def test_metadata_that_sql_made_inconsistent_is_reported_after_the_fact(users: Workbench) -> None:
+    before = users.metadata("export_metadata")
+    answer = users.refused_sql("alter table pet drop constraint pet_owner_fkey")
+    assert answer["error"] == "cannot continue due to newly found inconsistent metadata"
+    assert {each["name"] for each in answer["internal"]} == {
+        "array_relation pets in table users in source default",
+        "object_relation holder in table pet in source default",
+        "select_permission user in table pet in source default",
+    }
+    assert users.metadata("export_metadata") == before
+    found = users.sql("select count(*) from pg_constraint where conname = 'pet_owner_fkey'")
+    assert found["result"][1] == ["0"]
+
+
+def test_it_gets_over_lost_connections(users: Workbench) -> None:
+    with psycopg.connect(users.database_url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    assert users.data("{ users { id } }") == {"users": []}
+    assert users.sql("select 1 as a")["result"] == [["a"], ["1"]]
+
+
+def test_two_writers_of_metadata_cannot_both_win(new_database: Callable[[], str]) -> None:
+    one, two = (Catalog(Connections(url)) for url in [new_database()] * 2)
+    one.initialise({"version": 3, "sources": []})
+    version, metadata = two.metadata()
+    assert one.replace_metadata({**metadata, "actions": []}, version) == version + 1
+    with pytest.raises(EngineError, match="did not match current version"):
+        two.replace_metadata(metadata, version)
+
+
+@pytest.mark.parametrize(
+    ("sql", "parts"),
+    [
+        ("select 1", ["select 1"]),
+        ("a; b ;", ["a", " b "]),
+        ("-- only; this", ["-- only; this"]),
+        ("a; -- ;\n", ["a"]),
+        ("a /* ; */; /* b; */ c", ["a /* ; */", " /* b; */ c"]),
+        ("""select ';', "a;b", '''; '; b""", ["""select ';', "a;b", '''; '""", " b"]),
+        (r"select E'\';'; b", [r"select E'\';'", " b"]),
+        ("do $$ a; $x$ b; $$; c", ["do $$ a; $x$ b; $$", " c"]),
+        ("do $x$ a; $$ b; $x$; c", ["do $x$ a; $$ b; $x$", " c"]),
+        ("select $1; b", ["select $1", " b"]),
+    ],
+)
+def test_statements_are_told_apart(sql: str, parts: list[str]) -> None:
+    assert split_statements(sql) == parts
 
 
 def test_sql_without_the_check_changes_nothing_until_a_reload(users: Workbench) -> None:
