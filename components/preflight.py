@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import pulumi
 
 from components import access, host, settings
-from components.clerk import claims
+from components.clerk import claims, instance_check, keys
+from components.clerk.client import ClerkClient, RetryPolicy
+from components.clerk.errors import ClerkError
 from components.schema.directories import Schema, read_schema
 from components.schema.problems import SchemaError
 
@@ -34,8 +36,12 @@ class PreflightError(Exception):
         super().__init__(f"{count}; nothing was touched.\n{text}")
 
 
+LookAtClerk = Callable[[settings.ClerkSettings, str], instance_check.InstanceFacts]
+"""Asks Clerk about the instance of a secret key. Raises ClerkError, or KeyFormatError for a bad address."""
+
+
 def load() -> Checked:
-    """Checks the running Pulumi program's configuration, its files and the Docker host.
+    """Checks the running Pulumi program's configuration, its files, the Docker host and a real Clerk's keys.
 
     Warnings go to the CLI.
 
@@ -49,6 +55,7 @@ def load() -> Checked:
             stack=pulumi.get_stack(),
             environment=os.environ,
             look_at_host=host.gather,
+            look_at_clerk=ask_clerk,
         )
     except PreflightError as error:
         raise pulumi.RunError(str(error)) from None
@@ -64,12 +71,14 @@ def check(
     stack: str,
     environment: Mapping[str, str],
     look_at_host: Callable[[settings.Settings], host.HostFacts],
+    look_at_clerk: LookAtClerk,
 ) -> Checked:
     """Checks everything that `load` names.
 
     :param config: key without namespace to value, with the defaults filled in.
     :param encrypted: keys whose value is encrypted in the stack's file.
     :param look_at_host: gathers what is to be known of the Docker host.
+    :param look_at_clerk: asks a real Clerk about its instance; the local one is never asked.
     :raises PreflightError: with every problem.
     """
     problems: list[str] = []
@@ -99,6 +108,50 @@ def check(
             (problems if misfit.severity == "error" else warnings).append(str(misfit))
     if parsed is not None:
         problems += map(str, host.problems(parsed, look_at_host(parsed)))
+        if not parsed.clerk.local:
+            secret_key = _secret_key(config, environment)
+            errors, remarks = _instance_problems(parsed.clerk, look_at_clerk, secret_key)
+            problems += errors
+            warnings += remarks
     if problems or parsed is None or schema is None:
         raise PreflightError(problems)
     return Checked(settings=parsed, schema=schema, claims=wanted, warnings=tuple(warnings))
+
+
+def ask_clerk(clerk: settings.ClerkSettings, secret_key: str) -> instance_check.InstanceFacts:
+    """Asks the real Clerk, twice at the most: a preview without network must not wait long.
+
+    :raises ClerkError: when Clerk does not answer, or refuses.
+    :raises KeyFormatError: when the address of its API cannot be right.
+    """
+    with ClerkClient(clerk.api_url, secret_key, retry=RetryPolicy(attempts=2)) as client:
+        return instance_check.gather(client, clerk.jwks_url)
+
+
+def _secret_key(config: Mapping[str, object], environment: Mapping[str, str]) -> str:
+    return environment.get("CLERK_SECRET_KEY") or str(config.get("clerkSecretKey") or "")
+
+
+def _instance_problems(
+    clerk: settings.ClerkSettings, look_at_clerk: LookAtClerk, secret_key: str
+) -> tuple[list[str], list[str]]:
+    """What Clerk's own answers say against the configured keys: errors, and what is only told."""
+    try:
+        facts = look_at_clerk(clerk, secret_key)
+    except keys.KeyFormatError as error:
+        return [f"clerkApiUrl: {error}"], []
+    except ClerkError as error:
+        notice = instance_check.unreachable_notice(error)
+        return ([f"clerkSecretKey: {error}"], []) if notice is None else ([], [notice])
+    found = instance_check.findings(
+        facts,
+        publishable_key=keys.parse_publishable_key(clerk.publishable_key),
+        issuer=clerk.issuer,
+        jwks_url=clerk.jwks_url,
+        production_stack=clerk.production,
+        development_keys_allowed=clerk.development_keys_allowed,
+    )
+    return (
+        [str(finding) for finding in found if finding.severity == "error"],
+        [str(finding) for finding in found if finding.severity == "warning"],
+    )

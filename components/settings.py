@@ -108,6 +108,8 @@ class ClerkSettings:
 
     local: bool
     local_port: int
+    production: bool
+    development_keys_allowed: bool
     publishable_key: str
     api_url: str
     frontend_api_url: str
@@ -211,6 +213,8 @@ class _StackConfig(BaseModel):
     clerk_secret_key: str = Field(repr=False)
     clerk_api_url: HttpUrl
     clerk_proxy_url: HttpUrl
+    production: bool
+    allow_development_keys: bool
     jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
     jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
     jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
@@ -473,6 +477,15 @@ def _relation_problems(parsed: _StackConfig) -> list[Problem]:
                 write="pulumi config set localClerk false    # or, for development: pulumi config set standIns true",
             )
         )
+    for key, is_set in (("localClerk", parsed.local_clerk), ("standIns", parsed.stand_ins)):
+        if parsed.production and is_set:
+            problems.append(
+                Problem(
+                    key=key,
+                    what="is true on a production stack, yet a stand-in has none of the real thing's security",
+                    write=f"pulumi config rm {key}    # or, if nobody real signs in: pulumi config rm production",
+                )
+            )
     if parsed.user_role == "admin":
         problems.append(
             Problem(
@@ -526,6 +539,8 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
         clerk=ClerkSettings(
             local=parsed.local_clerk,
             local_port=parsed.local_clerk_port,
+            production=parsed.production,
+            development_keys_allowed=parsed.allow_development_keys,
             publishable_key=publishable_key,
             api_url=api_url,
             frontend_api_url=frontend_api_url,

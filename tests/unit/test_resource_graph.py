@@ -11,8 +11,10 @@ import pytest
 from project import ROOT, stack_config
 from resource_graph import Graph, Registered, deploy
 
-from components import host
+from components import host, preflight
 from components.clerk import keys
+from components.clerk.answers import Domain, Instance
+from components.clerk.instance_check import InstanceFacts, Jwks
 from components.container import Image
 from local.images import stack as stack_images
 
@@ -56,8 +58,22 @@ EXPECTED = {
 }
 
 
+REAL_CLERK = InstanceFacts(
+    instance=Instance(id="ins_1", environment_type="production"),
+    domains=(
+        Domain(
+            id="dmn_1", name="example.com", is_satellite=False,
+            frontend_api_url="https://clerk.example.com", proxy_url=None,
+        ),
+    ),
+    key_ids=frozenset({"ins_1"}),
+    jwks=Jwks(keys=({"kty": "RSA", "kid": "ins_1", "use": "sig"},), cache_control="max-age=3600"),
+)
+
+
 @pytest.fixture(autouse=True)
-def _no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_docker_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "ask_clerk", lambda _clerk, _key: REAL_CLERK)
     monkeypatch.setattr(host, "gather", lambda _: host.HostFacts(docker_error=None, busy_ports={}))
     monkeypatch.setattr(stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1"))
 

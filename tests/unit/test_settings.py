@@ -93,6 +93,11 @@ CASES = {
     "too many connections": ({"hasuraConnections": "100"}, ["hasuraConnections: is 100, not below"]),
     "local Clerk without stand-ins": ({"standIns": "false"}, ["localClerk: is true, yet standIns is false"]),
     "no stand-ins with a real application": (REAL | {"standIns": "false"}, []),
+    "a production stack": (REAL | {"standIns": "false", "production": "true"}, []),
+    "a production stack with stand-ins": (
+        {"production": "true"}, ["localClerk: is true on a production stack", "standIns: is true on a production stack"],
+    ),
+    "development keys neither allowed nor refused": ({"allowDevelopmentKeys": "perhaps"}, ["allowDevelopmentKeys: "]),
     "admin as the role of users": ({"userRole": "admin"}, ["userRole: is admin"]),
     "no keys": (
         {"localClerk": "false"},
