@@ -5,7 +5,8 @@
     down [N]                        roll back the newest N (1), by the down SQL that the ledger keeps
     baseline VERSION                take over a database that has everything up to VERSION and no record of it
     repair --done|--forget|--accept VERSION
-                                    say that a change is there; that it is not; that an edited file is the one that ran
+                                    say that a change is there; that it is not; that an edited file is the
+                                    one that ran
     rehearse                        run what is pending in a transaction that always rolls back
 
 The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), or the one named by
@@ -190,7 +191,10 @@ def _engine() -> tuple[str, str, str]:
                 Problem(
                     path="",
                     message="the selected Pulumi stack has no outputs hasuraUrl and adminSecret",
-                    remedy="Run `pulumi up` first, or set HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.",
+                    remedy=(
+                        "Run `pulumi up` first, or set HASURA_GRAPHQL_ENDPOINT and "
+                        "HASURA_GRAPHQL_ADMIN_SECRET."
+                    ),
                 )
             ]
         ) from None
@@ -199,7 +203,7 @@ def _engine() -> tuple[str, str, str]:
 def _pulumi(*arguments: str) -> str:
     try:
         answer = subprocess.run(  # noqa: S603
-            ["pulumi", *arguments],
+            ["pulumi", *arguments],  # noqa: S607
             capture_output=True,
             text=True,
             check=False,

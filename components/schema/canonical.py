@@ -94,7 +94,8 @@ def table_key(table: Json) -> str:
     if isinstance(table, str):
         return f"public.{_quoted(table)}"
     if isinstance(table, dict) and isinstance(table.get("name"), str):
-        return f"{_quoted(str(table.get('schema') or table.get('dataset') or 'public'))}.{_quoted(str(table['name']))}"
+        schema = table.get("schema") or table.get("dataset") or "public"
+        return f"{_quoted(str(schema))}.{_quoted(str(table['name']))}"
     return json.dumps(table, sort_keys=True)
 
 

@@ -1,4 +1,5 @@
-"""How two metadata trees differ, in the words of people. Pure; takes the shape that `canonical.keyed` gives."""
+"""How two metadata trees differ, in the words of people. Pure; takes the shape that `canonical.keyed`
+gives."""
 
 from __future__ import annotations
 

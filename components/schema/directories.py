@@ -70,14 +70,20 @@ def _unknown_sources(
                 Problem(
                     path=f"{migrations_directory}/{source}",
                     message=f"there is no source named {source}",
-                    remedy=f"Add it to {metadata_directory}/databases/databases.yaml, or correct the folder's name.",
+                    remedy=(
+                        f"Add it to {metadata_directory}/databases/databases.yaml, or correct the "
+                        f"folder's name."
+                    ),
                 )
             )
         elif known[source].get("kind") != "postgres":
             found.append(
                 Problem(
                     path=f"{migrations_directory}/{source}",
-                    message=f"the source is of kind {known[source].get('kind')}: only Postgres has migrations here",
+                    message=(
+                        f"the source is of kind {known[source].get('kind')}: only Postgres has "
+                        f"migrations here"
+                    ),
                 )
             )
     return found

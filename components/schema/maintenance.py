@@ -1,4 +1,5 @@
-"""What people do beyond `pulumi up`: look, go back, take over, repair, rehearse. Through the engine, as there."""
+"""What people do beyond `pulumi up`: look, go back, take over, repair, rehearse. Through the engine, as
+there."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ from components.schema.rehearsal import Script, rehearse
 
 @dataclass(frozen=True, kw_only=True)
 class StatusRow:
-    """One version of one source. `file`: whether its folder is here, and unchanged since it ran. `ledger`: how it
-    came there. `engine`: what Hasura's catalog state, and so the Hasura CLI, says."""
+    """One version of one source. `file`: whether its folder is here, and unchanged since it ran.
+    `ledger`: how it came there. `engine`: what Hasura's catalog state, and so the Hasura CLI, says."""
 
     source: str
     version: int
@@ -114,7 +115,9 @@ def _carry_out(
                 Problem(
                     path=plan.source,
                     message="the outcome is not known, or another deployment was at work",
-                    remedy="`python -m components.schema status` shows what is there now; nothing runs twice.",
+                    remedy=(
+                        "`python -m components.schema status` shows what is there now; nothing runs twice."
+                    ),
                 )
             ]
         )
@@ -194,7 +197,8 @@ def accept(
 
 
 def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tuple[list[str], list[Problem]]:
-    """Run what is pending in transactions that always roll back: what would succeed in words, and what would not."""
+    """Run what is pending in transactions that always roll back: what would succeed in words, and what
+    would not."""
     said: list[str] = []
     problems: list[Problem] = []
     for source in plan.sources:

@@ -1,8 +1,8 @@
 """Read a Hasura CLI v3 metadata directory into one tree that knows the file and line of each of its nodes.
 
-As the CLI does: `!include` is resolved beneath `tables` and `functions` only, as a text or as a tag; its path is
-relative to the folder of the file that it stands in; included YAML may include further.
-Scalars are read as YAML 1.2 reads them (`yes` and `on` are texts), which is how the CLI's parser passes them on.
+As the CLI does: `!include` is resolved beneath `tables` and `functions` only, as a text or as a tag; its
+path is relative to the folder of the file that it stands in; included YAML may include further. Scalars
+are read as YAML 1.2 reads them (`yes` and `on` are texts), which is how the CLI's parser passes them on.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ class _Reader:
             else:
                 self._add(file, entry.start_mark.line + 1, "<< needs an object")
 
-    def _include(
+    def _include(  # noqa: PLR0917
         self, node: yaml.ScalarNode, target: str, file: str, path: Path_, shape: Shape, depth: int
     ) -> Json:
         line = node.start_mark.line + 1

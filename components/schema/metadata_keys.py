@@ -14,10 +14,10 @@ ANY: Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a node may be. `keys` None: anything. `items`: each element of a list; `values`: each value of an object
-    with free keys; `unique`: the field by which two elements of the list must differ; `required`: keys that must
-    be there. A node that is neither the object nor the list described here (a text where an object may stand)
-    is left to the engine."""
+    """What a node may be. `keys` None: anything. `items`: each element of a list; `values`: each value of
+    an object with free keys; `unique`: the field by which two elements of the list must differ;
+    `required`: keys that must be there. A node that is neither the object nor the list described here (a
+    text where an object may stand) is left to the engine."""
 
     keys: Mapping[str, Shape] | None = None
     items: Shape | None = None
@@ -238,8 +238,8 @@ _CRON = _of(
 
 @dataclass(frozen=True, kw_only=True)
 class RootFile:
-    """A file of the directory's root: the metadata keys that it holds. One key without a name of its own in the
-    file fills it wholly (`inline` False); else its top-level keys are metadata keys themselves."""
+    """A file of the directory's root: the metadata keys that it holds. One key without a name of its own
+    in the file fills it wholly (`inline` False); else its top-level keys are metadata keys themselves."""
 
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     inline: bool = False

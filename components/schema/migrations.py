@@ -1,4 +1,5 @@
-"""Read a directory of migrations: `<source>/<version>_<name>/{up,down}.sql`, the Hasura CLI's layout (config v3).
+"""Read a directory of migrations: `<source>/<version>_<name>/{up,down}.sql`, the Hasura CLI's layout
+(config v3).
 
 Files are checked and checksummed in one pass, piece by piece; their SQL is not kept. The checksum is
 SHA-256 over the bytes with CRLF as LF, so that a checkout on Windows is the same migration.
@@ -230,7 +231,7 @@ def read_sql_file(
     return _checked(path, shown, problems, required=required)
 
 
-def _checked(path: Path, shown: str, problems: list[Problem], *, required: bool) -> SqlFile | None:
+def _checked(path: Path, shown: str, problems: list[Problem], *, required: bool) -> SqlFile | None:  # noqa: PLR0911
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
     size, lines, blank = 0, 1, True
@@ -244,7 +245,10 @@ def _checked(path: Path, shown: str, problems: list[Problem], *, required: bool)
                             path=shown,
                             line=1,
                             message="begins with a byte order mark",
-                            remedy="Save it as UTF-8 without BOM: Postgres takes the mark for a character of SQL.",
+                            remedy=(
+                                "Save it as UTF-8 without BOM: Postgres takes the mark for a "
+                                "character of SQL."
+                            ),
                         )
                     )
                     return None

@@ -1,4 +1,5 @@
-"""What a deployment would do to migrations, as a value: files, ledgers and catalog state in, plan out. Pure."""
+"""What a deployment would do to migrations, as a value: files, ledgers and catalog state in, plan out.
+Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +27,9 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceState:
-    """What a database and the engine know: `ledger` is None where there is no ledger yet; `catalog` is what
-    the Hasura CLI recorded ({version: dirty}), None where it has no entry for the source. `invalid_indexes` are
-    looked up only where a migration outside a transaction was not seen to end."""
+    """What a database and the engine know: `ledger` is None where there is no ledger yet; `catalog` is
+    what the Hasura CLI recorded ({version: dirty}), None where it has no entry for the source.
+    `invalid_indexes` are looked up only where a migration outside a transaction was not seen to end."""
 
     ledger: tuple[LedgerRow, ...] | None = None
     catalog: Mapping[int, bool] | None = None
@@ -37,8 +38,8 @@ class SourceState:
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePlan:
-    """Steps for one source, in this order: `adopt` rows (also with `baseline`), run `downs` (newest first), run
-    `ups` (oldest first), write the catalog state if `write_catalog`."""
+    """Steps for one source, in this order: `adopt` rows (also with `baseline`), run `downs` (newest
+    first), run `ups` (oldest first), write the catalog state if `write_catalog`."""
 
     source: str
     adopt: tuple[Migration, ...] = ()
@@ -139,12 +140,15 @@ def _unfinished(source: str, state: SourceState, local: Mapping[int, Migration])
             yield Problem(
                 path=migration.up.shown if migration else f"migrations/{source}/{row.key}",
                 message=(
-                    f"ran outside a transaction, began {row.recorded_at or 'earlier'} by stack {row.stack or '?'} and was "
+                    f"ran outside a transaction, began {row.recorded_at or 'earlier'} by stack "
+                    f"{row.stack or '?'} and was "
                     "not seen to end"
                 ),
                 remedy=(
-                    f"Look at the database (an index built concurrently is INVALID when it failed: drop it).{invalid} Then either "
-                    f"`python -m components.schema repair --source {source} --done {row.version}` if its change is there, "
+                    f"Look at the database (an index built concurrently is INVALID when it failed: "
+                    f"drop it).{invalid} Then either "
+                    f"`python -m components.schema repair --source {source} --done {row.version}` if "
+                    f"its change is there, "
                     f"or `... repair --source {source} --forget {row.version}` to run it again."
                 ),
             )
@@ -161,7 +165,8 @@ def _edited(recorded: Mapping[int, LedgerRow], local: Mapping[int, Migration]) -
                     f"file {migration.up.checksum}"
                 ),
                 remedy=(
-                    "Put the old text back and write a new migration for the change. If only a comment changed: "
+                    "Put the old text back and write a new migration for the change. If only a "
+                    "comment changed: "
                     f"`python -m components.schema repair --source {migration.source} --accept {version}`."
                 ),
             )
@@ -173,7 +178,8 @@ def _unknown_in_catalog(source: str, version: int, migration: Migration | None) 
             path=migration.up.shown,
             message="Hasura's catalog state marks it as dirty: the Hasura CLI began it and did not finish",
             remedy=(
-                f"Look at the database, then `python -m components.schema repair --source {source} --done {version}` "
+                f"Look at the database, then `python -m components.schema repair --source {source} "
+                f"--done {version}` "
                 f"or `--forget {version}`."
             ),
         )
@@ -182,7 +188,8 @@ def _unknown_in_catalog(source: str, version: int, migration: Migration | None) 
         message="was applied by the Hasura CLI and is missing here",
         remedy=(
             "Bring its folder back from version control, or "
-            f"`python -m components.schema repair --source {source} --forget {version}` if it is to be forgotten."
+            f"`python -m components.schema repair --source {source} --forget {version}` if it is to "
+            f"be forgotten."
         ),
     )
 
@@ -199,12 +206,15 @@ def _rolled_back_elsewhere(
             yield Problem(
                 path=f"migrations/{source}/{row.key}",
                 message=(
-                    "is in the ledger, but Hasura's catalog state has lost it: either `hasura migrate apply --down` "
+                    "is in the ledger, but Hasura's catalog state has lost it: either `hasura migrate "
+                    "apply --down` "
                     "rolled it back, or the state was edited"
                 ),
                 remedy=(
-                    f"If it was rolled back: `python -m components.schema repair --source {source} --forget {row.version}` "
-                    f"(the next `pulumi up` runs it again). If its change is still there: `... --done {row.version}`."
+                    f"If it was rolled back: `python -m components.schema repair --source {source} "
+                    f"--forget {row.version}` "
+                    f"(the next `pulumi up` runs it again). If its change is still there: `... --done "
+                    f"{row.version}`."
                 ),
             )
 
@@ -218,7 +228,9 @@ def _roll_back(
         return (), [
             Problem(
                 path=f"migrations/{source}/{row.key}",
-                message=f"ran ({row.recorded_at or 'time unknown'}, stack {row.stack or '?'}) and is missing here",
+                message=(
+                    f"ran ({row.recorded_at or 'time unknown'}, stack {row.stack or '?'}) and is missing here"
+                ),
                 remedy=(
                     "Bring its folder back from version control. To go back to an older commit on purpose: "
                     "`pulumi config set rollback down`; the down SQL that the ledger keeps is then run."
@@ -238,7 +250,9 @@ def _roll_back(
     ] + [
         Problem(
             path=f"migrations/{source}/{row.key}",
-            message=f"is missing here but older than {newest_local}: only the newest versions can be rolled back",
+            message=(
+                f"is missing here but older than {newest_local}: only the newest versions can be rolled back"
+            ),
             remedy="Bring its folder back from version control.",
         )
         for row in gone
@@ -252,7 +266,8 @@ def _late(migration: Migration, newest: int) -> Problem:
         path=migration.up.shown,
         message=f"is older than {newest}, which has run already",
         remedy=(
-            "Give its folder a newer version. If the order does not matter: `pulumi config set outOfOrder true`."
+            "Give its folder a newer version. If the order does not matter: `pulumi config set "
+            "outOfOrder true`."
         ),
     )
 

@@ -22,7 +22,8 @@ class Problem:
 
 
 class SchemaError(Exception):
-    """Everything that is wrong, at once. `applied` tells what had been done before, `title` what was tried."""
+    """Everything that is wrong, at once. `applied` tells what had been done before, `title` what was
+    tried."""
 
     def __init__(self, problems: Iterable[Problem], *, title: str = "", notes: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)

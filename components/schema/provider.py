@@ -1,9 +1,9 @@
 """Pulumi's calls, translated: migrations and metadata as two resources.
 
-Both providers are stateless, with empty constructors, because Pulumi stores a reference to this module (its path is
-part of the state's format) and lets several threads share one instance. Inputs are the diff: they hold
-checksums and the metadata tree; files are read again when something is to be done, and must still be the same.
-"""
+Both providers are stateless, with empty constructors, because Pulumi stores a reference to this module
+(its path is part of the state's format) and lets several threads share one instance. Inputs are the diff:
+they hold checksums and the metadata tree; files are read again when something is to be done, and must
+still be the same."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class MigrationSettings(TypedDict, total=False):
 
 
 class MigrationsProvider(ResourceProvider):
-    """Inputs: `endpoint`, `admin_secret`, `directory` (relative to the project), `migrations`
-    (`{source: {version_name: checksum}}`), `sources` (their configurations), `settings`, `catalog_state`; on stacks
+    """Inputs: `endpoint`, `admin_secret`, `directory` (relative to the project), `migrations` (`{source:
+    {version_name: checksum}}`), `sources` (their configurations), `settings`, `catalog_state`; on stacks
     with seeds `seeds_directory` and `seeds` (`{source: {file: checksum}}`). Outputs are the inputs.
 
-    `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a program.
-    """
+    `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a
+    program."""
 
     @clear_errors
     def check(self, olds: Props, news: Props) -> CheckResult:
@@ -98,7 +98,8 @@ class MigrationsProvider(ResourceProvider):
 
     @clear_errors
     def read(self, id_: str, props: Props) -> ReadResult:
-        """What ledgers and catalog state hold. Nothing at all is absence, so that the next `up` creates it."""
+        """What ledgers and catalog state hold. Nothing at all is absence, so that the next `up` creates
+        it."""
         inputs = _plain(props)
         local = _local_or_empty(inputs)
         sources = sorted(set(local.sources) | set(cast("dict[str, object]", inputs.get("migrations") or {})))
@@ -132,9 +133,10 @@ class MigrationsProvider(ResourceProvider):
 
 
 class MetadataProvider(ResourceProvider):
-    """Inputs: `endpoint`, `admin_secret`, `directory`, `metadata` (the keyed tree), `after` (what the migrations
-    before it have come to, so that metadata is looked at again after each), `consistency`, `replicas` (further
-    endpoints that must have taken the metadata over before `up` returns). Outputs are the inputs.
+    """Inputs: `endpoint`, `admin_secret`, `directory`, `metadata` (the keyed tree), `after` (what the
+    migrations before it have come to, so that metadata is looked at again after each), `consistency`,
+    `replicas` (further endpoints that must have taken the metadata over before `up` returns). Outputs are
+    the inputs.
 
     `delete` does nothing: metadata goes when its engine's database goes, and an engine that is being
     deleted must not be called.
@@ -319,7 +321,8 @@ def _everything_new(local: MigrationSet, olds: Props) -> Plan:
 
 
 def _states_if_reachable(local: MigrationSet, olds: Props, news: Props) -> dict[str, SourceState] | None:
-    """States, or None when the engine is not there. While its admin secret changes, the old one still holds."""
+    """States, or None when the engine is not there. While its admin secret changes, the old one still
+    holds."""
     for props in (news, olds):
         if not (isinstance(props.get("endpoint"), str) and isinstance(props.get("admin_secret"), str)):
             continue

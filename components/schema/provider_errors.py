@@ -1,9 +1,9 @@
 """Errors of a dynamic provider as one clear message, without a traceback.
 
-Pulumi's dynamic provider server lets an exception rise into grpc, which logs a traceback to standard error and
-answers "Exception calling application: ...". A call that is aborted through its context does neither. The server
-keeps the context to itself, so it is looked up among the callers; where that fails the exception rises as usual.
-"""
+Pulumi's dynamic provider server lets an exception rise into grpc, which logs a traceback to standard
+error and answers "Exception calling application: ...". A call that is aborted through its context does
+neither. The server keeps the context to itself, so it is looked up among the callers; where that fails
+the exception rises as usual."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class Script:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """The statement that failed. `line` is that of the word that Postgres names, else the statement's first."""
+    """The statement that failed. `line` is that of the word that Postgres names, else the statement's
+    first."""
 
     shown: str
     line: int
@@ -101,7 +102,8 @@ def _build(scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool) 
             body.append(f"at := {count}; execute {text};")
     tag = f"$r{secrets.token_hex(8)}$"
     sql = (
-        f"{timeouts.limits()}do {tag}\ndeclare at int; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
+        f"{timeouts.limits()}do {tag}\n"
+        "declare at int; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
         "begin\n" + "\n".join(body) + "\n"
         "set constraints all immediate;\n"
         f"ok := true; raise exception using errcode = '{RESULT}', message = 'done';\n"
@@ -110,7 +112,8 @@ def _build(scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool) 
         "get stacked diagnostics m = message_text, d = pg_exception_detail, h = pg_exception_hint, "
         "s = returned_sqlstate;\nend;\n"
         f"raise exception using errcode = '{RESULT}', message = jsonb_build_object(\n"
-        "'at', case when ok then null else at end, 'sqlstate', s, 'message', m, 'detail', d, 'hint', h)::text;\n"
+        "'at', case when ok then null else at end, 'sqlstate', s, 'message', m, "
+        "'detail', d, 'hint', h)::text;\n"
         f"end {tag};"
     )
     return Rehearsal(sql=sql, scripts=tuple(scripts), places=tuple(places))

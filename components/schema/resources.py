@@ -44,9 +44,9 @@ class Migrations(Resource, module="hasura", name="Migrations"):
         seeds_directory: str = "seeds",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`endpoint` is the engine's root URL. `rehearse` runs what is pending in a preview, in a transaction that
-        rolls back. `lint` says what squawk's findings on pending files do. `seeds` are what `read_seeds` found in
-        `seeds_directory`, for a stack that has them."""
+        """`endpoint` is the engine's root URL. `rehearse` runs what is pending in a preview, in a
+        transaction that rolls back. `lint` says what squawk's findings on pending files do. `seeds` are
+        what `read_seeds` found in `seeds_directory`, for a stack that has them."""
         how: MigrationSettings = {
             "stack": pulumi.get_stack(),
             "transaction": settings.transaction,

@@ -61,7 +61,7 @@ def applied(client: HasuraClient, source: str) -> dict[str, str]:
         if error.sqlstate in NO_LEDGER or error.code in ("not-exists", "not-found"):
             return {}
         raise
-    return {name: checksum for name, checksum in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def check_seeds(seeds: Seeds) -> list[Problem]:

@@ -5,9 +5,9 @@ and psql's rule for semicolons inside parentheses and SQL-standard function bodi
 general tokenizer keeps every token (a 50 MB file must not need gigabytes) and reads `a$b$` as the start
 of a dollar-quoted text.
 
-The scanner looks at ASCII characters only and takes every other one for a letter, as Postgres does. So UTF-8 that was
-decoded byte by byte (as Latin-1, a third or a quarter of the memory) gives the same statements and lines.
-"""
+The scanner looks at ASCII characters only and takes every other one for a letter, as Postgres does. So
+UTF-8 that was decoded byte by byte (as Latin-1, a third or a quarter of the memory) gives the same
+statements and lines."""
 
 from __future__ import annotations
 

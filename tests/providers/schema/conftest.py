@@ -1,7 +1,7 @@
 """A throwaway Postgres and an engine on it, each in a container, for the tests of this folder.
 
-The engine is whatever serves the configured image on this machine: the vendor's where it is, else the local one.
-"""
+The engine is whatever serves the configured image on this machine: the vendor's where it is, else the
+local one."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class Engine:
         """As on the first day: no table, no ledger, no metadata, no catalog state."""
         for database in DATABASES:
             self.rows(
-                "drop schema if exists migration_ledger cascade; drop schema public cascade; create schema public",
+                "drop schema if exists migration_ledger cascade; drop schema public cascade; create "
+                "schema public",
                 database,
             )
         with self.client() as client:

@@ -1,4 +1,4 @@
-"""The deployer is killed with signal 9 at random moments; every migration must have run exactly once in the end."""
+"""The deployer is killed with signal 9 at random moments; in the end each migration has run exactly once."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_migration_runs_exactly_once(engine: Engine, project: Project) -> 
     with engine.client() as client:
         migrations = client.get_catalog_state()["migrations"]
     assert migrations == {"default": {str(n): False for n in range(1, version + 1)}}
-    # The kills did hit different moments: before anything was new, in the midst, and between ledger and state.
+    # The kills did hit different moments: before anything ran, in the midst, before the catalog state.
     assert len(left_behind) >= 3, left_behind
 
 
@@ -73,7 +73,7 @@ def _state(engine: Engine, newest: int) -> tuple[bool, bool]:
     if engine.rows("select to_regclass('migration_ledger.migration')") == [(None,)]:
         return (False, False)
     rows = engine.rows(
-        "select max(version) = %d, bool_and(in_catalog) from migration_ledger.migration" % newest
+        f"select max(version) = {newest}, bool_and(in_catalog) from migration_ledger.migration"
     )
     return (bool(rows[0][0]), bool(rows[0][1]))
 

@@ -353,7 +353,8 @@ class TestMetadata:
         project.metadata(
             "databases/default/tables/public_users.yaml",
             "table:\n  schema: public\n  name: users\nselect_permissions:\n  - role: user\n    permission:\n"
-            "      columns: [id]\n      filter: {}\n  - role: other\n    permission:\n      columns: [id, nope]\n"
+            "      columns: [id]\n      filter: {}\n  - role: other\n    permission:\n      columns: "
+            "[id, nope]\n"
             "      filter: {}\n",
         )
         with pytest.raises(SchemaError) as caught:

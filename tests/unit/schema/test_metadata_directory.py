@@ -159,7 +159,8 @@ def test_text_that_begins_like_an_include_elsewhere(tmp_path: Path) -> None:
         tmp_path,
         **{
             "cron_triggers.yaml": (
-                "- name: a\n  webhook: http://x.test\n  schedule: '* * * * *'\n  comment: '!include nothing'\n"
+                "- name: a\n  webhook: http://x.test\n  schedule: '* * * * *'\n  comment: '!include "
+                "nothing'\n"
             )
         },
     )
@@ -171,7 +172,8 @@ def test_scalars_as_yaml_1_2(tmp_path: Path) -> None:
         tmp_path,
         **{
             "backend_configs.yaml": (
-                "a: [yes, no, on, off, true, False, null, ~, 12, -3, 0x1F, 0o17, 1.5, 1e3, 2020-01-01, 12:30, '12', .5]\n"
+                "a: [yes, no, on, off, true, False, null, ~, 12, -3, 0x1F, 0o17, 1.5, 1e3, "
+                "2020-01-01, 12:30, '12', .5]\n"
             )
         },
     )
@@ -349,7 +351,8 @@ def test_other_kinds_of_source_are_left_to_the_engine(tmp_path: Path) -> None:
         tmp_path,
         **{
             "databases__databases.yaml": (
-                "- name: default\n  kind: mssql\n  configuration:\n    connection_info: {connection_string: {from_env: X}}\n"
+                "- name: default\n  kind: mssql\n  configuration:\n    connection_info: "
+                "{connection_string: {from_env: X}}\n"
                 "  anything: 1\n  tables: '!include default/tables/tables.yaml'\n"
             )
         },
@@ -390,8 +393,10 @@ def test_actions(tmp_path: Path) -> None:
                 "custom_types:\n  objects:\n    - name: Out\n      relationships: []\n"
             ),
             "actions.graphql": (
-                "type Mutation {\n  greet(name: In!, times: Int): Out\n}\n\ntype Query {\n  look: [Out!]!\n}\n\n"
-                '"""What comes out"""\ntype Out {\n  text: String!\n}\n\ninput In {\n  first: Name\n}\n\nscalar Name\n\n'
+                "type Mutation {\n  greet(name: In!, times: Int): Out\n}\n\ntype Query "
+                "{\n  look: [Out!]!\n}\n\n"
+                '"""What comes out"""\ntype Out {\n  text: String!\n}\n\ninput In '
+                "{\n  first: Name\n}\n\nscalar Name\n\n"
                 "enum Mood {\n  GOOD\n  BAD\n}\n"
             ),
         },

@@ -1,4 +1,5 @@
-"""Plans as data: `plans/*.yaml` hold a directory, a ledger and a catalog state, and the plan or errors that they give.
+"""Plans as data: `plans/*.yaml` hold a directory, a ledger and a catalog state, and the plan or errors
+that they give.
 
 Each has a twin: the state in which the same directory (and policy) leaves nothing to do.
 """

@@ -38,7 +38,8 @@ SPLITS = {
         ["create function f() returns int as $$ begin return 1; end $$ language plpgsql", "select 2"],
     ),
     "function body of standard SQL": (
-        "create or replace procedure p() begin atomic select case when true then 1 end; select 2; end; select 3",
+        "create or replace procedure p() begin atomic select case when true then 1 end; select 2; "
+        "end; select 3",
         [
             "create or replace procedure p() begin atomic select case when true then 1 end; select 2; end",
             "select 3",
