@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import cast
 
 from components.hasura.client import (
@@ -114,18 +116,18 @@ def object_path(tree: JsonObject, entry: InconsistentObject) -> tuple[str | int,
     if entry.type == "source":
         source = entry.definition if isinstance(entry.definition, str) else source
     sources = _items(tree.get("sources"))
-    index = _index(sources, lambda item: item.get("name") == source)
+    index = _index(sources, lambda item: item.get("name"), source)
     if index is None:
         return _top_level(tree, entry, definition)
     path: tuple[str | int, ...] = ("sources", index)
     if entry.type == "function":
         functions = _items(sources[index].get("functions"))
         name = table_key(definition.get("function", cast(Json, definition)))
-        at = _index(functions, lambda item: table_key(item.get("function")) == name)
+        at = _index(functions, lambda item: table_key(item.get("function")), name)
         return (*path, "functions", at) if at is not None else path
     table = definition.get("table", cast(Json, definition) if entry.type == "table" else None)
     tables = _items(sources[index].get("tables"))
-    at = _index(tables, lambda item: table_key(item.get("table")) == table_key(table))
+    at = _index(tables, lambda item: table_key(item.get("table")), table_key(table))
     if at is None:
         return path
     path = (*path, "tables", at)
@@ -134,7 +136,7 @@ def object_path(tree: JsonObject, entry: InconsistentObject) -> tuple[str | int,
         field, key = f"{entry.type}s", "role"
     if not field:
         return path
-    inner = _index(_items(tables[at].get(field)), lambda item: item.get(key) == definition.get(key))
+    inner = _index(_items(tables[at].get(field)), itemgetter(key), definition.get(key))
     return (*path, field, inner) if inner is not None else path
 
 
@@ -149,8 +151,7 @@ def _top_level(tree: JsonObject, entry: InconsistentObject, definition: JsonObje
     ):
         if not field.startswith(entry.type.split("_")[0]):
             continue
-        name = definition.get(key)
-        at = _index(_items(tree.get(field)), lambda item: item.get(key) == name)
+        at = _index(_items(tree.get(field)), itemgetter(key), definition.get(key))
         if at is not None:
             return (field, at)
     return ()
@@ -161,12 +162,17 @@ def _items(value: Json) -> list[JsonObject]:
     return [entry if isinstance(entry, dict) else {} for entry in value] if isinstance(value, list) else []
 
 
-def _index(items: list[JsonObject], test: object) -> int | None:
-    return next((index for index, item in enumerate(items) if test(item)), None)  # type: ignore[operator]
+def _index(items: list[JsonObject], key: Callable[[JsonObject], Json], value: Json) -> int | None:
+    for index, item in enumerate(items):
+        with contextlib.suppress(KeyError):
+            if key(item) == value:
+                return index
+    return None
 
 
 def wait_until_consistent(replicas: Sequence[HasuraClient], *, within: float) -> None:
-    """Return when each replica says so (they poll for new metadata about once a second); `within` in seconds."""
+    """Return when each replica says so (they poll for new metadata about once a second); `within` in
+    seconds."""
     deadline = time.monotonic() + within
     waiting = list(replicas)
     while waiting:

@@ -37,7 +37,8 @@ def run(
 
 def ledger(engine: Engine, database: str = "first") -> list[tuple[object, ...]]:
     return engine.rows(
-        "select source, version::int, name, origin, state, in_catalog from migration_ledger.migration order by 1, 2",
+        "select source, version::int, name, origin, state, in_catalog from migration_ledger.migration "
+        "order by 1, 2",
         database,
     )
 
@@ -132,7 +133,8 @@ def test_failure_tells_file_line_and_what_was_done(engine: Engine, project: Proj
 def test_hint_and_line_of_a_raised_error(engine: Engine, project: Project) -> None:
     project.migration(
         "1_a",
-        "select 1;\ndo $$ begin raise exception 'stop' using detail = 'the detail', hint = 'the hint'; end $$;",
+        "select 1;\ndo $$ begin raise exception 'stop' using detail = 'the detail', hint = 'the "
+        "hint'; end $$;",
     )
     with pytest.raises(SchemaError) as caught:
         run(engine)
@@ -199,7 +201,7 @@ def test_outside_a_transaction_and_failed(engine: Engine, project: Project) -> N
     project.migration(
         "2_index", "-- no-transaction\ncreate unique index concurrently users_name on users (name);\n"
     )
-    with pytest.raises(SchemaError, match="2_index/up.sql: could not create unique index"):
+    with pytest.raises(SchemaError, match=r"2_index/up\.sql: could not create unique index"):
         run(engine)
     with pytest.raises(SchemaError) as caught:
         run(engine)
