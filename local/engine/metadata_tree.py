@@ -68,6 +68,14 @@ _TABLE_LISTS = (
     ("computed_fields", "name"),
     ("remote_relationships", "name"),
 )
+_KEPT_ONLY = (
+    "is_enum",
+    "computed_fields",
+    "remote_relationships",
+    "event_triggers",
+    "apollo_federation_config",
+    "logical_model",
+)
 _EMPTY_TABLE_CONFIGURATION: JsonObject = {
     "column_config": {},
     "custom_column_names": {},
@@ -120,6 +128,19 @@ def canonical_metadata(value: Json, path: str) -> JsonObject:
     if isinstance(types, dict):
         result["custom_types"] = {key: each for key, each in types.items() if not _says_nothing(each)}
     return result
+
+
+def not_executed(metadata: JsonObject) -> list[str]:
+    """The parts of canonical metadata that the stand-in keeps but does nothing with."""
+    found = {key for key in metadata if key not in ("version", "sources")}
+    sources = metadata.get("sources")
+    for source in sources if isinstance(sources, list) else []:
+        if isinstance(source, dict):
+            found |= {key for key in source if key not in ("name", "kind", "tables", "configuration")}
+            tables = source.get("tables")
+            for table in tables if isinstance(tables, list) else []:
+                found |= {key for key in _KEPT_ONLY if isinstance(table, dict) and key in table}
+    return sorted(found)
 
 
 def canonical_source(value: Json, path: str) -> JsonObject:

@@ -20,7 +20,7 @@ from local.engine.errors import EngineError
 from local.engine.graphql_schema import RoleSchema, build_schema
 from local.engine.json_types import Json, JsonObject
 from local.engine.log import log
-from local.engine.metadata_tree import default_source
+from local.engine.metadata_tree import default_source, not_executed
 from local.engine.model import EMPTY, Databases, Model, SourceFault, build_model
 from local.engine.settings import Settings
 from local.engine.tables import DatabaseTable, TableName, read_tables
@@ -128,6 +128,11 @@ class EngineState:
     def _put(self, version: int, metadata: JsonObject, model: Model) -> Snapshot:
         self._snapshot = Snapshot(resource_version=version, metadata=copy.deepcopy(metadata), model=model)
         self._schemas = {}
+        ignored = not_executed(metadata)
+        if ignored:
+            names = ", ".join(ignored)
+            message = f"the stand-in keeps these parts of the metadata but does nothing with them: {names}"
+            log("stand-in", "warn", message)
         return self._snapshot
 
     def _databases(self, metadata: JsonObject) -> Databases:

@@ -146,6 +146,8 @@ def test_a_whole_tree_comes_back_in_canonical_form(workbench: Workbench) -> None
         "inherited_roles": [{"role_name": "both", "role_set": ["b", "a"]}],
         "graphql_schema_introspection": {"disabled_for_roles": ["z"]},
     }
+    kept = "actions, custom_types, event_triggers, functions, graphql_schema_introspection, inherited_roles"
+    assert f"does nothing with them: {kept}, logical_models" in workbench.engine.log()
     again = workbench.metadata("export_metadata")
     workbench.replace(again)
     assert workbench.metadata("export_metadata") == again

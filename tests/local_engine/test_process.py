@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -182,3 +183,20 @@ def test_nobody_is_a_role_where_that_is_configured(new_database: Callable[[], st
         assert answer["errors"][0]["extensions"]["code"] == "invalid-jwt"
         status, answer = bench.engine.call("/v1/metadata", {"type": "export_metadata", "args": {}})
         assert (status, answer["code"]) == (400, "access-denied")
+
+
+def test_long_sql_keeps_nobody_else_waiting(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with running(url) as bench, psycopg.connect(url) as holder, ThreadPoolExecutor() as pool:
+        holder.execute("select pg_advisory_xact_lock(7)")
+        waiting = pool.submit(
+            bench.sql, "alter table if exists x rename to y; select pg_advisory_xact_lock(7) is null as a"
+        )
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        until(lambda: bench.sql(waits)["result"][1] == ["1"], "the lock is waited for")
+        assert headers_of(bench, "GET", "/healthz")[0] == 200
+        assert bench.data("{ __typename }") == {"__typename": "query_root"}
+        assert bench.metadata("get_catalog_state")["cli_state"] == {}
+        assert not waiting.done()
+        holder.rollback()
+        assert waiting.result(timeout=30)["result"] == [["a"], ["f"]]
