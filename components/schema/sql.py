@@ -17,6 +17,9 @@ from dataclasses import dataclass
 
 HEAD_WORDS = 24
 """How many words of a statement are kept to tell what it is."""
+WHOLE = ("alter", "with")
+"""Statements whose further words matter as well; of these up to `WHOLE_WORDS` are kept."""
+WHOLE_WORDS = 2_000
 
 _BLANK = " \t\n\r\f\v"
 _SPACE = re.compile(r"\s+", re.ASCII)
@@ -84,7 +87,8 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
         return line - text.count("\n", offset, counted)
 
     while position < length:
-        if start is not None and len(words) >= HEAD_WORDS and not routine:
+        limit = WHOLE_WORDS if words and words[0] in WHOLE else HEAD_WORDS
+        if start is not None and len(words) >= limit and not routine:
             # Past its head a statement is only searched for what can end it or hide an end.
             found = _NEXT.search(text, position)
             position = found.start() if found else length
@@ -130,7 +134,7 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
         elif (word := _WORD.match(text, position)) is not None:
             position = word.end()
             lowered = word.group().lower()
-            if len(words) < HEAD_WORDS:
+            if len(words) < limit:
                 words.append(lowered)
                 routine = routine or _creates_routine(words)
             if routine and parentheses == 0:
