@@ -8,6 +8,7 @@
                                     say that a change is there; that it is not; that an edited file is the
                                     one that ran
     rehearse                        run what is pending in a transaction that always rolls back
+    seed                            apply those files of seeds/ that have changed since they were applied
 
 The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), or the one named by
 HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.
@@ -38,6 +39,7 @@ from components.schema.deployment import Settings, check_pending
 from components.schema.directories import Schema, read_schema
 from components.schema.plan import Policy
 from components.schema.problems import Problem, SchemaError
+from components.schema.seeds import read_seeds, sow
 
 PENDING = 3
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--migrations", default="migrations", metavar="FOLDER")
     parser.add_argument("--metadata", default="hasura_metadata", metavar="FOLDER")
+    parser.add_argument("--seeds", default="seeds", metavar="FOLDER")
     commands = parser.add_subparsers(dest="command", required=True)
 
     def command(name: str, *, source: bool = True) -> argparse.ArgumentParser:
@@ -77,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     for choice in ("done", "forget", "accept"):
         what.add_argument(f"--{choice}", type=int, metavar="VERSION")
     command("rehearse", source=False)
+    command("seed", source=False)
     return parser
 
 
@@ -102,6 +106,8 @@ def _run(parsed: argparse.Namespace) -> int:
             done = maintenance.take_over(
                 client, schema.migrations, parsed.source, parsed.version, settings
             ).done
+        elif parsed.command == "seed":
+            done = sow(client, read_seeds(Path(parsed.seeds), shown_as=parsed.seeds), settings, print).done
         else:
             done = [_repair(client, schema, settings, parsed)]
         print("\n".join(done) if done else "nothing to do")

@@ -202,6 +202,21 @@ def test_rehearse_finds_a_deferred_constraint(
     assert "violates foreign key constraint" in capsys.readouterr().err
 
 
+def test_seed(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.migration("1_users", USERS)
+    run(engine)
+    assert main(["seed"]) == 1
+    assert "seeds: cannot be read" in capsys.readouterr().err
+    folder = project.root / "seeds" / "default"
+    folder.mkdir(parents=True)
+    (folder / "users.sql").write_text("insert into users values ('a');")
+    assert main(["seed"]) == 0
+    assert capsys.readouterr().out == "seeded default/users.sql\n"
+    assert main(["seed"]) == 0
+    assert capsys.readouterr().out == "nothing to do\n"
+    assert engine.rows("select count(*) from users") == [(1,)]
+
+
 def test_nobody_answers(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
