@@ -1,4 +1,4 @@
-"""The error by which a dynamic provider ends a deployment with one message and no traceback.
+"""How a dynamic provider speaks: errors that end a deployment with one message and no traceback, and remarks.
 
 Pulumi's host for dynamic providers lets exceptions rise into gRPC, which puts "Exception calling application"
 before their text and logs a traceback, which the CLI shows. A call that is ended through its context does
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -22,24 +23,37 @@ class ProviderError(Exception):
     """A deployment cannot go on. The text says what is wrong, where, and what to do; it holds no secret."""
 
 
-def told_plainly(method: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a provider's method so that a ProviderError reaches the user as its text and nothing else.
+def telling_plainly(*kinds: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator for a provider's method: such errors reach the user as their text and nothing else.
 
     Any other exception is a defect of ours and keeps its traceback. Called by anybody but Pulumi's host, the
     method raises as usual.
     """
 
-    @functools.wraps(method)
-    def called(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except ProviderError as error:
-            context = _calling_context()
-            if context is None:
-                raise
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(method)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return method(*args, **kwargs)
+            except kinds as error:
+                context = _calling_context()
+                if context is None:
+                    raise
+                context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
-    return called
+        return called
+
+    return decorate
+
+
+def told_plainly(method: Callable[P, R]) -> Callable[P, R]:
+    """`telling_plainly` for a ProviderError."""
+    return telling_plainly(ProviderError)(method)
+
+
+def warn(text: str) -> None:
+    """Tell the person who waits: Pulumi shows what a provider writes to standard error as diagnostics."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _calling_context() -> grpc.ServicerContext | None:

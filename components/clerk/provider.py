@@ -7,7 +7,6 @@ The import path of ``JwtTemplateProvider`` is part of the state (see `docs/adr`)
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -23,7 +22,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from components.provider_error import ProviderError, told_plainly
+from components.provider_error import ProviderError, told_plainly, warn
 
 from . import claims as claim_rules
 from . import keys
@@ -95,7 +94,7 @@ class JwtTemplateProvider(ResourceProvider):
                     return ReadResult("", {})
                 if error.nothing_sent and self._uses_local_clerk(props):
                     # Its container may be gone; the next `up` makes it anew, on the same data.
-                    _tell(f"{error} The template of the local Clerk is taken to be as it was.")
+                    warn(f"{error} The template of the local Clerk is taken to be as it was.")
                     return ReadResult(id_, dict(props), _inputs(props))
                 raise ProviderError(str(error)) from None
         found = outputs(props, record)
@@ -126,7 +125,7 @@ class JwtTemplateProvider(ResourceProvider):
             except ClerkError as error:
                 if error.nothing_sent and self._uses_local_clerk(_props):
                     # A stack can be taken down after its local Clerk was removed by hand.
-                    _tell(f"{error} The local Clerk is gone, and the template is taken to be gone with it.")
+                    warn(f"{error} The local Clerk is gone, and the template is taken to be gone with it.")
                     return
                 if error.status != 404:
                     raise ProviderError(str(error)) from None
@@ -150,7 +149,7 @@ class JwtTemplateProvider(ResourceProvider):
                 "Run `pulumi config set --secret clerkSecretKey`, or export CLERK_SECRET_KEY."
             )
         try:
-            return ClerkClient(url, key, notice=_tell)
+            return ClerkClient(url, key, notice=warn)
         except keys.KeyFormatError as error:
             raise ProviderError(f"Clerk at {url}: {error}") from None
 
@@ -258,7 +257,7 @@ def _create_or_adopt(client: ClerkClient, content: TemplateContent, *, adopt: bo
                 "the next `pulumi up` looks again before it creates."
             ) from None
         # It was not there a moment ago, so it is the one whose answer was lost.
-        _tell(f"Clerk's answer to the creation of {content.name!r} was lost; found it as {present[0].id}.")
+        warn(f"Clerk's answer to the creation of {content.name!r} was lost; found it as {present[0].id}.")
         return _take_over(client, present, content, adopt=True)
 
 
@@ -327,8 +326,3 @@ def _has_unknown(value: object) -> bool:
     if isinstance(value, list | tuple):
         return any(_has_unknown(item) for item in value)
     return _is_unknown(value)
-
-
-def _tell(sentence: str) -> None:
-    """Pulumi shows what a provider writes to its standard error."""
-    print(sentence, file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
+from components.provider_error import telling_plainly, warn
 from components.schema.canonical import keyed
 from components.schema.deployment import (
     Settings,
@@ -33,7 +34,6 @@ from components.schema.metadata_directory import MetadataDirectory, read_metadat
 from components.schema.migrations import MigrationSet, SqlFile, read_migrations
 from components.schema.plan import Plan, Policy, Rollback, SourcePlan, SourceState, make_plan
 from components.schema.problems import Problem, SchemaError
-from components.schema.provider_errors import clear_errors, warn
 from components.schema.seeds import applied as applied_seeds
 from components.schema.seeds import check_seeds, checksums, read_seeds, sow
 
@@ -47,6 +47,8 @@ ENGINE_WITHIN = 30.0
 PROVIDER_KEY = "__provider"
 
 Props = dict[str, object]
+
+_told_plainly = telling_plainly(SchemaError, HasuraError, EngineUnreachable, AnswerLost)
 
 
 class MigrationSettings(TypedDict, total=False):
@@ -72,7 +74,7 @@ class MigrationsProvider(ResourceProvider):
     `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a
     program."""
 
-    @clear_errors
+    @_told_plainly
     def check(self, olds: Props, news: Props) -> CheckResult:
         """Refuse what cannot be done, in preview already where the engine answers."""
         failures = []
@@ -86,17 +88,17 @@ class MigrationsProvider(ResourceProvider):
             failures.append(_refusal(error))
         return CheckResult(news, failures)
 
-    @clear_errors
+    @_told_plainly
     def create(self, props: Props) -> CreateResult:
         self._deploy(props)
         return CreateResult("migrations", _plain(props))
 
-    @clear_errors
+    @_told_plainly
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         self._deploy(news)
         return UpdateResult(_plain(news))
 
-    @clear_errors
+    @_told_plainly
     def read(self, id_: str, props: Props) -> ReadResult:
         """What ledgers and catalog state hold. Nothing at all is absence, so that the next `up` creates
         it."""
@@ -142,7 +144,7 @@ class MetadataProvider(ResourceProvider):
     deleted must not be called.
     """
 
-    @clear_errors
+    @_told_plainly
     def check(self, _olds: Props, news: Props) -> CheckResult:
         failures = []
         try:
@@ -151,18 +153,18 @@ class MetadataProvider(ResourceProvider):
             failures.append(_refusal(error))
         return CheckResult(news, failures)
 
-    @clear_errors
+    @_told_plainly
     def create(self, props: Props) -> CreateResult:
         self._apply(props, seen=None)
         return CreateResult("metadata", _plain(props))
 
-    @clear_errors
+    @_told_plainly
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         seen = olds.get("metadata")
         self._apply(news, seen=cast(JsonObject, seen) if isinstance(seen, dict) else None)
         return UpdateResult(_plain(news))
 
-    @clear_errors
+    @_told_plainly
     def read(self, id_: str, props: Props) -> ReadResult:
         """What the engine's export holds, in the shape of the inputs."""
         inputs = _plain(props)
