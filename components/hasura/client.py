@@ -20,6 +20,7 @@ from components.hasura.json_types import Json, JsonObject
 
 READ_ATTEMPTS = 3
 CONNECT_TIMEOUT = 5.0
+NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 STREAM_FROM = 1 << 20
 """Bodies with more SQL than this many characters are sent in pieces."""
 
@@ -72,6 +73,18 @@ class HasuraError(Exception):
     @property
     def hint(self) -> str | None:
         return self._postgres("hint")
+
+    @property
+    def database_lost(self) -> bool:
+        """Whether the engine lost its database in between: a commit may have happened or not."""
+        if self.sqlstate is not None:
+            # Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+            return self.sqlstate.startswith("08") or self.sqlstate in ("57P01", "57P02", "57P03")
+        error = self.internal.get("error") if isinstance(self.internal, dict) else None
+        return self.code == "postgres-error" and (
+            self.status >= httpx.codes.INTERNAL_SERVER_ERROR
+            or (isinstance(error, dict) and error.get("exec_status") == "FatalError")
+        )
 
     @property
     def bulk_index(self) -> int | None:
@@ -148,7 +161,8 @@ class SqlPieces:
 
 @dataclass(frozen=True, kw_only=True)
 class SqlResult:
-    """Result of the last statement: `columns` and `rows` as text (`NULL` for null); both empty for a command."""
+    """Result of the last statement: `columns` and `rows` as text (`NULL` for null); both empty for a
+    command."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
@@ -323,8 +337,8 @@ class HasuraClient:
         return inconsistent_objects(answer.get("inconsistent_objects")) if isinstance(answer, dict) else ()
 
     def reload_metadata(self) -> tuple[InconsistentObject, ...]:
-        """Let the engine look at its databases again; gives what does not fit."""
-        answer = self._write("/v1/metadata", _body("reload_metadata", {}))
+        """Let the engine look at its databases again; gives what does not fit. Retried, as twice is once."""
+        answer = self._read("POST", "/v1/metadata", _body("reload_metadata", {}))
         return inconsistent_objects(answer.get("inconsistent_objects")) if isinstance(answer, dict) else ()
 
     def inconsistent(self) -> tuple[InconsistentObject, ...]:
@@ -382,19 +396,23 @@ class HasuraClient:
 
     def _read(self, method: str, path: str, content: bytes | None) -> Json:
         for attempt in stamina.retry_context(
-            on=(httpx.TransportError, AnswerLost), attempts=READ_ATTEMPTS, wait_initial=0.2, wait_max=2.0
+            on=AnswerLost, attempts=READ_ATTEMPTS, wait_initial=0.2, wait_max=2.0
         ):
             with attempt:
                 try:
                     return self._send(method, path, content, unlimited=False)
-                except httpx.ConnectError as error:
+                except NOTHING_SENT as error:
                     raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
+                except httpx.TransportError as error:
+                    raise AnswerLost(
+                        f"{self.endpoint}{path}: the answer was lost: {_reason(error)}"
+                    ) from None
         raise AssertionError("the last attempt either returns or raises")
 
     def _write(self, path: str, content: bytes | Iterator[bytes], *, unlimited: bool = False) -> Json:
         try:
             return self._send("POST", path, content, unlimited=unlimited)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except NOTHING_SENT as error:
             raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
         except httpx.TransportError as error:
             raise AnswerLost(f"{self.endpoint}{path}: the answer was lost: {_reason(error)}") from None

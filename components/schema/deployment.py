@@ -1,16 +1,15 @@
 """Carry out a plan of migrations through the engine, exactly once each.
 
-Every migration is one transaction that takes the deployment lock, checks the ledger, writes its ledger row and
-runs its file. So whatever is lost, killed or run twice at the same time: the row is there if and only if the
-change is, and after any doubt the ledger is read again and the plan made anew.
-"""
+Every migration is one transaction that takes the deployment lock, checks the ledger, writes its ledger
+row and runs its file. So whatever is lost, killed or run twice at the same time: the row is there if and
+only if the change is, and after any doubt the ledger is read again and the plan made anew."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from components.hasura.client import (
@@ -36,6 +35,10 @@ SAID = ("applied", "rolled back", "taking over", "seeded")
 """How the words of those steps begin that a person wants to hear of."""
 SETTLE_SECONDS = 60.0
 IDLE_ROUNDS = 5
+CATALOG_ROUNDS = 5
+POLL_SECONDS = 0.1
+QUIET_SECONDS = 0.4
+"""Another deployment has ended when for so long nobody holds its lock and the ledger stays as it is."""
 LOCATE_UP_TO = 4 << 20
 """Bytes of a file up to which the failing statement is looked for."""
 NO_LEDGER = (ledger.UNDEFINED_TABLE, ledger.INVALID_SCHEMA)
@@ -43,8 +46,9 @@ NO_LEDGER = (ledger.UNDEFINED_TABLE, ledger.INVALID_SCHEMA)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a stack deploys. `stack` is written into the ledger; `configurations` are Hasura's configurations of the
-    sources that have migrations, so that a source the engine does not know yet can be added first."""
+    """How a stack deploys. `stack` is written into the ledger; `configurations` are Hasura's
+    configurations of the sources that have migrations, so that a source the engine does not know yet can
+    be added first."""
 
     stack: str = ""
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -61,35 +65,53 @@ class Step:
     about: str
     scripts: tuple[Script | SqlFile, ...] = ()
     alone: bool = False
+    version: int | None = None
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a deployment did, in words and in order."""
+    """What a deployment did, in words and in order. `in_doubt`: an answer was lost, the ledger may hold
+    more."""
 
     done: list[str] = field(default_factory=list)
+    in_doubt: bool = False
 
 
 def read_states(client: HasuraClient, sources: Sequence[str]) -> dict[str, SourceState]:
-    """Ledger and catalog state of each source. A source that the engine does not know has neither."""
+    """Ledger and catalog state of each source. A source that the engine does not know has neither.
+
+    A deployment at work writes the ledger, then the catalog state, then into the ledger that it did. Read
+    in the order of ledger and catalog state, what the ledger says was told is there; and where
+    the catalog state knows more, the ledger is read again.
+    """
+    ledgers = {source: _read_ledger(client, source) for source in sources}
     state = client.get_catalog_state()
-    return {source: read_state(client, source, state) for source in sources}
+    found = {}
+    for source, read in ledgers.items():
+        catalog = catalog_state.recorded(state, source)
+        known = {row.version for row in read.ledger or ()}
+        newest = _read_ledger(client, source) if set(catalog or ()) - known else read
+        found[source] = replace(newest, catalog=catalog)
+    return found
 
 
 def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceState:
     """Ledger and catalog state of one source, `state` being the engine's whole catalog state."""
-    catalog = catalog_state.recorded(state, source)
+    return replace(_read_ledger(client, source), catalog=catalog_state.recorded(state, source))
+
+
+def _read_ledger(client: HasuraClient, source: str) -> SourceState:
     try:
         found = ledger.rows(client.run_sql(ledger.read_sql(source), source, read_only=True))
     except HasuraError as error:
         if error.sqlstate in NO_LEDGER or error.code in ("not-exists", "not-found"):
-            return SourceState(catalog=catalog)
+            return SourceState()
         raise
     invalid: tuple[str, ...] = ()
     if any(row.state == "started" for row in found):
         answer = client.run_sql(ledger.invalid_indexes(), source, read_only=True)
         invalid = tuple(row[0] for row in answer.rows)
-    return SourceState(ledger=found, catalog=catalog, invalid_indexes=invalid)
+    return SourceState(ledger=found, invalid_indexes=invalid)
 
 
 def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
@@ -116,7 +138,8 @@ def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
 def deploy(
     client: HasuraClient, migrations: MigrationSet, settings: Settings, report: Report = lambda text: None
 ) -> Outcome:
-    """Bring every source to what `migrations` says. Raises `SchemaError` with what failed and what had been done."""
+    """Bring every source to what `migrations` says. Raises `SchemaError` with what failed and what had
+    been done."""
     outcome = Outcome()
     try:
         changed = _until_done(client, migrations, settings, outcome, report)
@@ -142,10 +165,12 @@ def _until_done(
     before: dict[str, SourceState] | None = None
     while True:
         states = read_states(client, sorted(migrations.sources))
-        if before is not None:
+        if before is not None and outcome.in_doubt:
             outcome.done += _found_since(before, states, outcome)
+            outcome.in_doubt = False
         plan, problems = make_plan(migrations, states, settings.policy)
-        problems = (*problems, *check_pending(plan, settings)) if not problems else problems
+        if not problems:
+            problems = tuple(check_pending(plan, settings))
         if problems:
             notes = _so_far(outcome) if outcome.done else []
             raise SchemaError(problems, title="migrations were stopped:", notes=notes)
@@ -158,7 +183,10 @@ def _until_done(
                 [Problem(path="migrations", message="the engine does not answer in time, again and again")],
                 notes=_so_far(outcome),
             )
-        ensure_sources(client, [source.source for source in plan.sources], settings.configurations)
+        # Whatever has a ledger is a source of the engine.
+        new = [source.source for source in plan.sources if states[source.source].ledger is None]
+        if new:
+            ensure_sources(client, new, settings.configurations)
         if all(run_plan(client, source, settings, outcome, report) for source in plan.sources):
             return True
 
@@ -178,22 +206,41 @@ def _found_since(
 
 
 def write_catalog(client: HasuraClient, sources: Sequence[str]) -> None:
-    """Make the catalog state say what the ledgers say, in one write, and note in the ledgers that it does."""
+    """Make the catalog state say what the ledgers say, in one write, and note in the ledgers that it does.
+
+    It is done again when an answer is lost, or when another deployment wrote its ledger rows in the meantime:
+    the engine replaces the catalog state as a whole, so the last to write it must have seen all.
+    """
+    for left in reversed(range(CATALOG_ROUNDS)):
+        try:
+            if _write_catalog_once(client, sources):
+                return
+        except AnswerLost:
+            if not left:
+                raise
+
+
+def _write_catalog_once(client: HasuraClient, sources: Sequence[str]) -> bool:
+    """Whether the ledgers still are what was written."""
     state = client.get_catalog_state()
     applied: dict[str, list[int]] = {}
-    untold: list[str] = []
+    untold: dict[str, list[int]] = {}
     for source in sources:
         rows = read_state(client, source, state).ledger
         if rows is None:
             continue
-        applied[source] = [row.version for row in rows if row.state == "done"]
-        if any(not row.in_catalog and row.state == "done" for row in rows):
-            untold.append(source)
+        done = [row for row in rows if row.state == "done"]
+        applied[source] = [row.version for row in done]
+        if any(not row.in_catalog for row in done):
+            untold[source] = [row.version for row in done if not row.in_catalog]
     wanted = catalog_state.updated(state, applied)
     if wanted != state:
         client.set_catalog_state(wanted)
-    for source in untold:
-        client.run_sql(ledger.told_catalog(source), source)
+    same = True
+    for source, versions in untold.items():
+        answer = client.run_sql(ledger.told_catalog(source, versions), source)
+        same = same and answer.rows == ((str(len(applied[source])),),)
+    return same
 
 
 def ensure_sources(
@@ -212,7 +259,10 @@ def ensure_sources(
                 Problem(
                     path=f"migrations/{source}",
                     message=f"the engine has no source named {source}",
-                    remedy="Add it to databases/databases.yaml of the metadata directory, or correct the folder's name.",
+                    remedy=(
+                        "Add it to databases/databases.yaml of the metadata directory, or correct "
+                        "the folder's name."
+                    ),
                 )
                 for source in unknown
             ]
@@ -234,15 +284,21 @@ def ensure_sources(
             [
                 Problem(
                     path="databases/databases.yaml",
-                    message=f"the engine refuses the source {', '.join(missing)}: {'; '.join(reasons) or error}",
-                    remedy="Does the variable named there exist in the engine's environment, and does the database answer?",
+                    message=(
+                        f"the engine refuses the source {', '.join(missing)}: {'; '.join(reasons) or error}"
+                    ),
+                    remedy=(
+                        "Does the variable named there exist in the engine's environment, and does "
+                        "the database answer?"
+                    ),
                 )
             ]
         ) from None
 
 
 def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> list[Step]:
-    """The items of one source's bulk. `downs` holds the kept down SQL by version. Reads the files' down SQL."""
+    """The items of one source's bulk. `downs` holds the kept down SQL by version. Reads the files' down
+    SQL."""
     source, stack, limits = plan.source, settings.stack, settings.timeouts
     made = [Step(item=RunSql(sql=ledger.create(limits), source=source), about="the ledger")]
     taken: list[tuple[Origin, Migration]] = [
@@ -310,6 +366,7 @@ def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> lis
                     ),
                     about=f"applied {source}/{m.key}",
                     scripts=(m.up,),
+                    version=m.version,
                 )
             ]
         )
@@ -329,6 +386,7 @@ def _steps_alone(source: str, migration: Migration, settings: Settings) -> list[
         Step(
             item=RunSql(sql=ledger.finish(source, migration.version), source=source),
             about=f"applied {source}/{migration.key}",
+            version=migration.version,
         ),
     ]
 
@@ -358,7 +416,7 @@ def run_plan(
     )
 
 
-def send_steps(
+def send_steps(  # noqa: PLR0917
     client: HasuraClient,
     source: str,
     made: Sequence[Step],
@@ -366,24 +424,68 @@ def send_steps(
     outcome: Outcome,
     report: Report,
 ) -> bool:
-    """Send steps as one bulk. False when the state has to be read again: the answer was lost, or somebody else has
-    done one of them. Raises `SchemaError` for the step that failed; those before it stay and are in `outcome`."""
+    """Send steps as one bulk. False when the state has to be read again: the answer was lost, or somebody
+    else has done one of them. Raises `SchemaError` for the step that failed; those before it stay and are
+    in `outcome`."""
     _tell_who_is_at_work(client, source, settings, report)
     try:
         client.bulk([step.item for step in made])
-    except AnswerLost as error:
+    except (AnswerLost, EngineUnreachable) as error:
+        outcome.in_doubt = True
         report(f"{error}; looking at the ledger")
         _settle(client, source, settings)
         return False
     except HasuraError as error:
         index = error.bulk_index if error.bulk_index is not None else len(made) - 1
         outcome.done += _words(made[:index])
-        if error.sqlstate in (ledger.ALREADY_RECORDED, ledger.NEWER_RECORDED):
-            report(f"{source}: another deployment is at work on this database; looking at the ledger")
+        if error.database_lost:
+            outcome.in_doubt = True
+            report(f"{source}: the engine lost its database ({error}); looking at the ledger")
+            _settle(client, source, settings)
+            return False
+        if _somebody_else_did(error):
+            report(f"{source}: another deployment is at work on this database; waiting until it has ended")
+            _wait_for_other(client, source, made, settings)
             return False
         raise _explained(client, source, made, index, error, settings, outcome) from None
     outcome.done += _words(made)
     return True
+
+
+def _somebody_else_did(error: HasuraError) -> bool:
+    # Where the source's isolation level shows the guard an old snapshot, the ledger's key stops it.
+    return error.sqlstate in (
+        ledger.ALREADY_RECORDED,
+        ledger.NEWER_RECORDED,
+        ledger.SERIALIZATION_FAILURE,
+    ) or (
+        error.sqlstate == ledger.UNIQUE_VIOLATION
+        and '"migration_pkey"' in (error.postgres_message or "")
+        and "(source, version)=" in (error.detail or "")
+    )
+
+
+def _wait_for_other(client: HasuraClient, source: str, made: Sequence[Step], settings: Settings) -> None:
+    """Return when another deployment has done these steps, has ended, or makes no progress in time.
+
+    It holds the lock for one migration at a time, so it shows by the ledger's growing and by the lock.
+    """
+    versions = [step.version for step in made if step.version is not None]
+    rows, since = "", time.monotonic()
+    while True:
+        try:
+            answer = client.run_sql(ledger.progress(source, versions or [0]), source, read_only=True)
+        except (AnswerLost, EngineUnreachable, HasuraError):
+            return
+        found, within, held = answer.rows[0]
+        now = time.monotonic()
+        if found != rows:
+            rows, since = found, now
+        quiet = now - since
+        limit = settings.timeouts.deployment
+        if int(within) >= len(versions) > 0 or (held != "t" and quiet > QUIET_SECONDS) or quiet > limit > 0:
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _tell_who_is_at_work(client: HasuraClient, source: str, settings: Settings, report: Report) -> None:
@@ -426,21 +528,28 @@ def _settle(client: HasuraClient, source: str, settings: Settings) -> None:
         try:
             client.run_sql(ledger.lock(settings.timeouts) + "select 1", source)
             return
-        except (AnswerLost, EngineUnreachable) as error:
+        except (AnswerLost, EngineUnreachable, HasuraError) as error:
+            if isinstance(error, HasuraError) and not error.database_lost:
+                if error.sqlstate != ledger.LOCK_NOT_AVAILABLE:
+                    raise
+                deadline = 0
             if time.monotonic() > deadline:
                 raise SchemaError(
                     [
                         Problem(
                             path="",
                             message=f"migrations: the outcome is unknown, {error}",
-                            remedy="Run `pulumi up` again when the engine answers: the ledger knows what has run.",
+                            remedy=(
+                                "Run `pulumi up` again when the engine answers: the ledger knows "
+                                "what has run."
+                            ),
                         )
                     ]
                 ) from None
             time.sleep(0.5)
 
 
-def _explained(
+def _explained(  # noqa: PLR0917
     client: HasuraClient,
     source: str,
     made: Sequence[Step],
@@ -468,7 +577,10 @@ def _explained(
         text += "\n    statement: " + " ".join(failure.statement.split())
     remedy = ""
     if step.alone:
-        remedy = "It ran outside a transaction, so a part of it may be there: `pulumi preview` says what to look at."
+        remedy = (
+            "It ran outside a transaction, so a part of it may be there: "
+            "`pulumi preview` says what to look at."
+        )
     elif error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
         remedy = "Try again when the lock is free, or raise `lockTimeout` (seconds)."
     return SchemaError(
@@ -520,6 +632,7 @@ def _so_far(outcome: Outcome) -> list[str]:
 
 
 def ledger_keys(rows: Sequence[LedgerRow], local: Sequence[Migration]) -> dict[str, str]:
-    """`{version_name: checksum}` of what a database holds, named as the local folders are where there is one."""
+    """`{version_name: checksum}` of what a database holds, named as the local folders are where there is
+    one."""
     names = {m.version: m.key for m in local}
     return {names.get(row.version, row.key): row.checksum for row in rows if row.state == "done"}

@@ -1,14 +1,17 @@
 """The ledger: which migration ran when, kept in the migrated database itself. Pure SQL builders and readers.
 
-Table `migration_ledger.migration`, one row a migration:
-`source` (Hasura's name of the database), `version`, `name`, `checksum` (of up.sql), `down_sql`, `recorded_at`,
-`stack`, `origin` (`applied` here, `adopted` from the Hasura CLI, `baseline` taken over unseen),
-`state` (`done`, or `started` for one outside a transaction that has not been seen to end),
-`in_catalog` (whether Hasura's catalog state has been told of it).
+Table `migration_ledger.migration`, one row a migration: `source` (Hasura's name of the database),
+`version`, `name`, `checksum` (of up.sql), `down_sql`, `recorded_at`, `stack`, `origin` (`applied` here,
+`adopted` from the Hasura CLI, `baseline` taken over unseen), `state` (`done`, or `started` for one
+outside a transaction that has not been seen to end), `in_catalog` (whether Hasura's catalog state has
+been told of it).
 
 Row and migration are written in one transaction, hence there is no moment in which one is there
 without the other. Nothing here uses the search path, which a migration may change.
 """
+
+# Every value in these texts goes through `literal` or `int`, or is a constant of this module.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
@@ -29,6 +32,8 @@ ALREADY_RECORDED = "MLDUP"
 """SQLSTATE (a class that Postgres does not use) of a guard that finds the version in the ledger."""
 NEWER_RECORDED = "MLORD"
 """SQLSTATE of a guard that finds a newer version than the planned one."""
+SERIALIZATION_FAILURE = "40001"
+UNIQUE_VIOLATION = "23505"
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"
 UNDEFINED_TABLE = "42P01"
@@ -41,7 +46,8 @@ COLUMNS = ("version", "name", "checksum", "origin", "state", "in_catalog", "has_
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """A row without its down SQL (`has_down` tells whether there is one); `recorded_at` is ISO 8601 in UTC."""
+    """A row without its down SQL (`has_down` tells whether there is one); `recorded_at` is ISO 8601 in
+    UTC."""
 
     version: int
     name: str
@@ -69,7 +75,10 @@ class Timeouts:
 
     def limits(self) -> str:
         """The migration's own limits as SQL, for the rest of a transaction."""
-        return f"set local lock_timeout = {_ms(self.lock)};\nset local statement_timeout = {_ms(self.statement)};\n"
+        return (
+            f"set local lock_timeout = {_ms(self.lock)};\n"
+            f"set local statement_timeout = {_ms(self.statement)};\n"
+        )
 
 
 def _ms(seconds: float) -> int:
@@ -249,11 +258,23 @@ def forget(source: str, versions: Sequence[int]) -> str:
     return f"delete from {TABLE} where source = {literal(source)} and version in ({listed});\n"
 
 
-def told_catalog(source: str) -> str:
-    """Note that Hasura's catalog state now holds every finished row."""
+def told_catalog(source: str, versions: Iterable[int]) -> str:
+    """Note that Hasura's catalog state now holds these versions. Answers how many rows are finished by now:
+    others may have written further ones since the catalog state was put together."""
+    listed = ", ".join(str(int(version)) for version in versions)
     return (
         f"update {TABLE} set in_catalog = true "
-        f"where source = {literal(source)} and state = 'done' and not in_catalog"
+        f"where source = {literal(source)} and state = 'done' and version in ({listed});\n"
+        f"select count(*) from {TABLE} where source = {literal(source)} and state = 'done'"
+    )
+
+
+def progress(source: str, versions: Sequence[int]) -> str:
+    """How far a deployment has come: rows of `source`, those of them within the range of `versions`, and
+    whether somebody holds the deployment lock (t or f)."""
+    return (
+        f"select count(*), count(*) filter (where version between {min(versions)} and {max(versions)}), "
+        f"exists (select 1 from ({lock_holder()}) holder) from {TABLE} where source = {literal(source)}"
     )
 
 
@@ -278,7 +299,8 @@ SEED_TABLE = f"{SCHEMA}.seed"
 
 
 def create_seeds(timeouts: Timeouts) -> str:
-    """Make the table of seeds where it is missing: one row a file, with the checksum that was last applied."""
+    """Make the table of seeds where it is missing: one row a file, with the checksum that was last
+    applied."""
     return create(timeouts) + (
         f"create table if not exists {SEED_TABLE} (\n"
         "    source text not null,\n"

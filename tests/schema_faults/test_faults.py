@@ -39,7 +39,8 @@ def test_two_deployers_at_once(stage: Stage, project: Project, tmp_path: Path) -
         ended = [one.wait(), two.wait()]
     assert [each.code for each in ended] == [0, 0], ended
     assert [each.log.count("applied default/") for each in ended] == [40, 0]
-    assert "another deployment is at work on this database; waiting" in ended[1].log
+    assert "another deployment is at work" in ended[1].log
+    assert "waiting" in ended[1].log
     assert_all_once(stage, 40)
 
 
@@ -67,14 +68,13 @@ def test_waits_for_a_deployer_that_died(stage: Stage, project: Project, tmp_path
     ):
         one.start()
         poll(lambda: recorded(stage) > 2, "the first deployer is at work")
-        two.start()
-        assert one.kill().code == -9
         for version in range(13, 16):
             project.counted(version)
+        two.start()
+        assert one.kill().code == -9
         ended = two.wait()
         assert ended.code == 0, ended.log
-        ended = one.run()
-        assert ended.code == 0, ended.log
+        assert "applied default/000015_m" in ended.log
     assert_all_once(stage, 15)
 
 

@@ -83,7 +83,7 @@ def test_nothing_to_do_writes_nothing(engine: Engine, project: Project) -> None:
             return super().handle_request(request)
 
     assert run(engine, client=HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Watching())).done == []
-    assert sent == ["get_catalog_state", "run_sql read_only"]
+    assert sent == ["run_sql read_only", "get_catalog_state"]
     with engine.client() as client:
         assert client.export_metadata() == before
 
