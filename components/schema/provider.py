@@ -17,6 +17,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
 from components.provider_error import telling_plainly, warn
+from components.schema.backup import back_up
 from components.schema.canonical import keyed
 from components.schema.deployment import (
     Settings,
@@ -64,6 +65,7 @@ class MigrationSettings(TypedDict, total=False):
     statement_timeout: float
     rehearse: bool
     lint: Lint
+    backup: str
 
 
 class MigrationsProvider(ResourceProvider):
@@ -128,6 +130,7 @@ class MigrationsProvider(ResourceProvider):
         local, seeds, settings = _migrations_of(props), _seeds_of(props), _settings(props)
         with _client(props) as client:
             _wait_for_engine(client)
+            _back_up(client, local, settings, str(_given(props).get("backup", "")))
             for line in deploy(client, local, settings, report=warn).done:
                 warn(line)
             for line in sow(client, seeds, settings, report=warn).done:
@@ -242,6 +245,22 @@ def _wait_for_engine(client: HasuraClient) -> None:
         time.sleep(0.25)
 
 
+def _given(props: Mapping[str, object]) -> MigrationSettings:
+    return cast(MigrationSettings, props.get("settings") or {})
+
+
+def _back_up(client: HasuraClient, local: MigrationSet, settings: Settings, folder: str) -> None:
+    """Where the stack asks for it: a dump before the first migration that destroys."""
+    if not folder:
+        return
+    plan, problems = make_plan(local, read_states(client, sorted(local.sources)), settings.policy)
+    if problems:
+        # Told by the deployment itself, which makes the plan anew.
+        return
+    for backup in back_up(client, plan, Path(folder), stack=settings.stack):
+        warn(f"dump of {backup.source} before {backup.reason}: {backup.path}")
+
+
 def _local_or_empty(props: Props) -> MigrationSet:
     try:
         return read_migrations(Path(str(props["directory"])), shown_as=str(props["directory"]))
@@ -258,7 +277,7 @@ def _metadata_of(props: Props) -> MetadataDirectory:
 
 
 def _settings(props: Mapping[str, object]) -> Settings:
-    given = cast(MigrationSettings, props.get("settings") or {})
+    given = _given(props)
     defaults = Timeouts()
     return Settings(
         stack=given.get("stack", ""),
@@ -290,7 +309,7 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
     for source in plan.sources:
         if source.downs:
             warn(f"to be rolled back, in this order: {', '.join(row.key for row in source.downs)}")
-    given = cast(MigrationSettings, news.get("settings") or {})
+    given = _given(news)
     remarks = lint(_pending(plan)) if given.get("lint") in ("warn", "error") else []
     if given.get("lint") == "error":
         problems += remarks

@@ -40,11 +40,13 @@ class Migrations(Resource, module="hasura", name="Migrations"):
         admin_secret: pulumi.Input[str],
         rehearse: bool = False,
         lint: Lint = "warn",
+        backup: str = "",
         seeds: Seeds | None = None,
         seeds_directory: str = "seeds",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`endpoint` is the engine's root URL. `rehearse` runs what is pending in a preview, in a
+        """`endpoint` is the engine's root URL. `backup` is a folder for dumps before migrations that destroy,
+        "" for none. `rehearse` runs what is pending in a preview, in a
         transaction that rolls back. `lint` says what squawk's findings on pending files do. `seeds` are
         what `read_seeds` found in `seeds_directory`, for a stack that has them."""
         how: MigrationSettings = {
@@ -57,6 +59,7 @@ class Migrations(Resource, module="hasura", name="Migrations"):
             "statement_timeout": settings.statement_timeout,
             "rehearse": rehearse,
             "lint": lint,
+            "backup": backup,
         }
         if settings.baseline:
             how["baseline"] = dict(settings.baseline)

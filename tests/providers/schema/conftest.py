@@ -50,7 +50,7 @@ class Engine:
 
     endpoint: str
     database_port: int
-    container_name: str
+    postgres_name: str
 
     def client(self) -> HasuraClient:
         return HasuraClient(self.endpoint, ADMIN_SECRET)
@@ -135,7 +135,9 @@ def running_engine() -> Iterator[Engine]:
                         lambda: client.healthy() or hasura.state("Running") != "true", "the engine is healthy"
                     )
                     assert client.healthy(), hasura.logs()
-                yield Engine(endpoint=endpoint, database_port=postgres.port(5432), container_name=hasura.name)
+                yield Engine(
+                    endpoint=endpoint, database_port=postgres.port(5432), postgres_name=postgres.name
+                )
     finally:
         docker("network", "rm", network)
 

@@ -1,0 +1,87 @@
+"""A dump of a database before a migration that drops or rewrites data: no dump, no migration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
+from components.schema.destructive import destructions
+from components.schema.plan import Plan, SourcePlan
+from components.schema.problems import Problem, SchemaError
+
+OPTIONS = ("--no-owner", "--no-privileges", "--quote-all-identifiers")
+_END = b"PostgreSQL database dump complete"
+_TAIL = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """Where the dump of `source` is, and the first statement that made it necessary."""
+
+    source: str
+    path: Path
+    reason: str
+
+
+def reason(plan: SourcePlan) -> str | None:
+    """The first statement that needs a dump, with its place; None when nothing does."""
+    if plan.downs:
+        return f"{plan.downs[0].key} is rolled back"
+    for migration in plan.ups:
+        for found in destructions(migration.up.scannable()):
+            return f"{migration.up.shown}:{found.line}: {found.what}"
+    return None
+
+
+def back_up(client: HasuraClient, plan: Plan, folder: Path, *, stack: str) -> list[Backup]:
+    """Dump each source whose plan needs it into `folder`, readable by its owner only.
+
+    Raises `SchemaError` when one cannot be dumped; its unfinished file is removed.
+    """
+    made = []
+    for source, why in _needed(plan.sources):
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = folder / f"{stack or 'stack'}-{source}-{stamp}.sql"
+        try:
+            _dump(client, source, path)
+        except (OSError, HasuraError, EngineUnreachable, AnswerLost, ValueError) as error:
+            path.unlink(missing_ok=True)
+            raise SchemaError(
+                [
+                    Problem(
+                        path=f"migrations/{source}",
+                        message=f"no dump could be made: {error}",
+                        remedy=(
+                            "The engine makes it: HASURA_GRAPHQL_ENABLED_APIS has to hold pgdump, and its "
+                            "pg_dump must not be older than the server. Or take a backup yourself and "
+                            '`pulumi config set backup ""`.'
+                        ),
+                    )
+                ],
+                title=f"nothing was run, because a dump is due before {why}:",
+            ) from None
+        made.append(Backup(source=source, path=path, reason=why))
+    return made
+
+
+def _needed(plans: Iterable[SourcePlan]) -> Iterable[tuple[str, str]]:
+    for plan in plans:
+        why = reason(plan)
+        if why is not None:
+            yield plan.source, why
+
+
+def _dump(client: HasuraClient, source: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    with os.fdopen(descriptor, "w+b") as target:
+        size = client.pg_dump(target, source, options=OPTIONS)
+        target.flush()
+        os.fsync(target.fileno())
+        target.seek(max(0, size - _TAIL))
+        if _END not in target.read():
+            raise ValueError(f"pg_dump's last line is missing from the {size} bytes that came")

@@ -1,0 +1,126 @@
+"""A dump before a migration that destroys: made by the database's own pg_dump, or nothing runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.hasura.client import HasuraClient, HasuraError
+from components.schema.backup import back_up
+from components.schema.deployment import read_states
+from components.schema.migrations import read_migrations
+from components.schema.plan import Plan, make_plan
+from components.schema.problems import SchemaError
+from components.schema.provider import MigrationsProvider
+from tests.images.containers import docker
+from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
+from tests.providers.schema.test_deployment import USERS, run
+from tests.providers.schema.test_provider import migration_inputs
+
+
+class Dumping(httpx.HTTPTransport):
+    """Answers pg_dump as the engine does, by the program in the database's container."""
+
+    def __init__(self, postgres: str, *, cut: bool = False) -> None:
+        super().__init__()
+        self.postgres = postgres
+        self.cut = cut
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/v1alpha1/pg_dump":
+            return super().handle_request(request)
+        assert request.headers["X-Hasura-Admin-Secret"] == ADMIN_SECRET
+        body = json.loads(request.read())
+        assert body["source"] == "default"
+        text = docker("exec", self.postgres, "pg_dump", "-U", "postgres", *body["opts"].split(), "first")
+        return httpx.Response(200, text=text[: len(text) // 2] if self.cut else text)
+
+
+def plan_of(client: HasuraClient) -> Plan:
+    migrations = read_migrations(Path("migrations"), shown_as="migrations")
+    plan, problems = make_plan(migrations, read_states(client, ["default"]))
+    assert problems == ()
+    return plan
+
+
+@pytest.fixture(autouse=True)
+def _users(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS + "insert into users values ('a', 'Zoë');")
+    run(engine)
+
+
+def test_dump(engine: Engine, project: Project) -> None:
+    project.migration("2_more", "alter table users add column email text;")
+    project.migration("3_drop", "select 1;\nalter table users drop column name;")
+    with HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Dumping(engine.postgres_name)) as client:
+        (made,) = back_up(client, plan_of(client), project.root / "dumps", stack="prod")
+    assert made.reason == "migrations/default/3_drop/up.sql:2: alter table users drop column name"
+    assert made.path.name.startswith("prod-default-20")
+    assert "a\tZoë\n" in made.path.read_text()
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
+
+
+def test_nothing_to_dump(engine: Engine, project: Project) -> None:
+    project.migration("2_more", "alter table users add column email text;")
+    with engine.client() as client:
+        assert back_up(client, plan_of(client), project.root / "dumps", stack="prod") == []
+    assert not (project.root / "dumps").exists()
+
+
+def test_dump_that_was_cut_off(engine: Engine, project: Project) -> None:
+    project.migration("2_drop", "drop table users;")
+    transport = Dumping(engine.postgres_name, cut=True)
+    with (
+        HasuraClient(engine.endpoint, ADMIN_SECRET, transport=transport) as client,
+        pytest.raises(SchemaError, match="pg_dump's last line is missing"),
+    ):
+        back_up(client, plan_of(client), project.root / "dumps", stack="prod")
+    assert list((project.root / "dumps").iterdir()) == []
+
+
+def test_engine_without_pg_dump(engine: Engine, project: Project) -> None:
+    project.migration("2_drop", "drop table users;")
+
+    class Without(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/v1alpha1/pg_dump":
+                return httpx.Response(
+                    404, json={"error": "resource does not exist", "code": "not-found", "path": "$"}
+                )
+            return super().handle_request(request)
+
+    with (
+        HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Without()) as client,
+        pytest.raises(SchemaError) as caught,
+    ):
+        back_up(client, plan_of(client), project.root / "dumps", stack="prod")
+    assert "a dump is due before migrations/default/2_drop/up.sql:1: drop table users" in str(caught.value)
+    assert engine.rows("select count(*) from users") == [(1,)]
+
+
+def test_no_dump_no_migration(engine: Engine, project: Project) -> None:
+    """Through the provider, on an engine whose pg_dump cannot be had."""
+    project.migration("2_drop", "drop table users;")
+    inputs = migration_inputs(engine.endpoint, backup="dumps")
+    if engine_dumps(engine):
+        MigrationsProvider().create(inputs)
+        assert len(list((project.root / "dumps").iterdir())) == 1
+        return
+    with pytest.raises(SchemaError, match="no dump could be made"):
+        MigrationsProvider().create(inputs)
+    assert engine.rows("select count(*) from users") == [(1,)]
+    MigrationsProvider().create(migration_inputs(engine.endpoint, backup=""))
+    assert engine.rows("select to_regclass('users')") == [(None,)]
+
+
+def engine_dumps(engine: Engine) -> bool:
+    with engine.client() as client, io.BytesIO() as target:
+        try:
+            return client.pg_dump(target) > 0
+        except HasuraError:
+            return False
