@@ -24,10 +24,12 @@ network = docker.Network("network", name=settings.docker_name(), driver="bridge"
 database = PostgresContainer("postgres", settings=settings, network=network, image=postgres_image)
 
 sign_in: list[pulumi.Resource] = []
+local_clerk: pulumi.Resource | None = None
 if clerk_image:
     from local.clerk.container import LocalClerk
 
-    sign_in = [LocalClerk("local-clerk", settings=settings, network=network, image=clerk_image).healthy]
+    stand_in = LocalClerk("local-clerk", settings=settings, network=network, image=clerk_image)
+    sign_in, local_clerk = [stand_in.service.healthy], stand_in.service.container
 jwt_template = JwtTemplate(
     "jwt-template",
     name=template.name,
@@ -35,8 +37,12 @@ jwt_template = JwtTemplate(
     lifetime=template.lifetime,
     allowed_clock_skew=template.clock_skew,
     api_url=clerk.api_url,
-    adopt=template.adopt,
-    opts=pulumi.ResourceOptions(depends_on=sign_in),
+    # What the local Clerk holds under that name is this stack's own, from before.
+    adopt=template.adopt or clerk.local,
+    claims_namespace=template.claims_namespace,
+    signing_key=template.signing_key or None,
+    signing_algorithm=template.signing_algorithm or None,
+    opts=pulumi.ResourceOptions(depends_on=sign_in, deleted_with=local_clerk),
 )
 
 engine = HasuraContainer(

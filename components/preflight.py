@@ -91,8 +91,12 @@ def check(
     wanted: claims.Claims = {}
     if parsed is not None:
         template = parsed.clerk.template
-        wanted = claims.template_claims(template.role, [template.role], template.claims)
-        for finding in claims.review(template.role, [template.role], template.claims):
+        namespace = template.claims_namespace
+        wanted = claims.template_claims(template.role, [template.role], template.claims, namespace)
+        for finding in (
+            *claims.review(template.role, [template.role], template.claims, namespace),
+            *claims.audience_findings(wanted, parsed.hasura.jwt.audience),
+        ):
             (problems if finding.severity == "error" else warnings).append(f"jwtTemplateClaims: {finding}")
 
     schema: Schema | None = None
@@ -100,11 +104,12 @@ def check(
         schema = read_schema(
             str(config.get("migrationsDirectory") or "migrations"),
             str(config.get("metadataDirectory") or "hasura_metadata"),
+            str(config.get("seedsDirectory") or ""),
         )
     except SchemaError as error:
         problems += map(str, error.problems)
     if parsed is not None and schema is not None:
-        for misfit in access.findings(wanted, schema.metadata):
+        for misfit in access.findings(wanted, schema.metadata, namespace=parsed.clerk.template.claims_namespace):
             (problems if misfit.severity == "error" else warnings).append(str(misfit))
     if parsed is not None:
         problems += map(str, host.problems(parsed, look_at_host(parsed)))
@@ -148,6 +153,9 @@ def _instance_problems(
         publishable_key=keys.parse_publishable_key(clerk.publishable_key),
         issuer=clerk.issuer,
         jwks_url=clerk.jwks_url,
+        issuer_key=clerk.issuer_key,
+        jwks_key=clerk.jwks_key,
+        keys_from_jwks=not clerk.template.signing_key,
         production_stack=clerk.production,
         development_keys_allowed=clerk.development_keys_allowed,
     )

@@ -7,7 +7,6 @@ here reads a file, the network or Pulumi's engine except :func:`configured`, so 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pydantic.alias_generators import to_camel
 
 from components.clerk import keys
 from components.clerk.claims import Claims, Json
+from components.clerk.signing_key import verification_key
 
 PROJECT = "clerk-hasura"
 
@@ -88,14 +88,20 @@ class PostgresSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class JwtTemplateSettings:
-    """The JWT template that Clerk signs tokens by. Times in seconds."""
+    """The JWT template that Clerk signs tokens by. Times in seconds.
+
+    ``signing_key`` is empty where the instance's own key signs.
+    """
 
     name: str
     lifetime: int
     clock_skew: int
     claims: Mapping[str, Json]
+    claims_namespace: str
     adopt: bool
     role: str
+    signing_algorithm: str
+    signing_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,8 @@ class ClerkSettings:
     """The Clerk instance, real or local, and the addresses that follow from its publishable key.
 
     ``engine_jwks_url`` is what the engine fetches. It differs from ``jwks_url`` only for the local Clerk, which
-    the engine reaches by the container's name and everybody else by a loopback port.
+    the engine reaches by the container's name and everybody else by a loopback port. ``issuer_key`` and
+    ``jwks_key`` are the configuration keys that decide on the two addresses.
     """
 
     local: bool
@@ -114,9 +121,23 @@ class ClerkSettings:
     api_url: str
     frontend_api_url: str
     jwks_url: str
+    jwks_key: str
     engine_jwks_url: str
     issuer: str
+    issuer_key: str
     template: JwtTemplateSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class JwtSettings:
+    """How the engine checks a token, besides its keys and its issuer. Skew in seconds.
+
+    ``header`` says where the token comes in, in Hasura's form: ``type`` and, but for Authorization, ``name``.
+    """
+
+    audience: tuple[str, ...]
+    allowed_skew: int
+    header: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +151,7 @@ class HasuraSettings:
     console: bool
     dev_mode: bool
     log_level: str
+    jwt: JwtSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +166,10 @@ class SchemaSettings:
     rollback: Literal["refuse", "down"]
     out_of_order: bool
     baseline: Mapping[str, int]
+    rehearse: bool
+    lint: Literal["off", "warn", "error"]
+    backup_directory: str
+    seeds_directory: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,16 +214,38 @@ def _structured(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _http_url(value: str) -> str:
-    if value and not re.match(r"^https?://[^/\s]+(/[^\s?#]*)?$", value):
-        raise ValueError("is not a URL like https://api.clerk.com")
-    return value.rstrip("/")
+def _clerk_url(value: str) -> str:
+    return keys.checked_url(value, name="the address") if value else ""
+
+
+class _Header(BaseModel):
+    """Where a token comes in, as Hasura's JWT secret says it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["Authorization", "Cookie", "CustomHeader"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+
+
+def _header(value: dict[str, object]) -> dict[str, str]:
+    if not value:
+        return {}
+    try:
+        header = _Header.model_validate(value)
+    except pydantic.ValidationError:
+        header = None
+    if header is None or (header.type == "Authorization") != (header.name is None):
+        raise ValueError(
+            'is none of {"type": "Authorization"}, {"type": "Cookie", "name": "NAME"} and '
+            '{"type": "CustomHeader", "name": "NAME"}'
+        )
+    return header.model_dump(exclude_none=True)
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 Image = Annotated[str, AfterValidator(_pinned_image)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ClerkUrl = Annotated[str, AfterValidator(_clerk_url)]
 StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
 ClaimTree = Annotated[dict[str, object], BeforeValidator(_structured)]
 
@@ -211,14 +259,20 @@ class _StackConfig(BaseModel):
     local_clerk_port: Port
     clerk_publishable_key: str
     clerk_secret_key: str = Field(repr=False)
-    clerk_api_url: HttpUrl
-    clerk_proxy_url: HttpUrl
+    clerk_api_url: Annotated[ClerkUrl, Field(min_length=1)]
+    clerk_proxy_url: ClerkUrl
+    clerk_satellite_domain: str
+    jwks_url: ClerkUrl
+    jwt_issuer: ClerkUrl
     production: bool
     allow_development_keys: bool
     jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
     jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
     jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
     jwt_template_claims: ClaimTree
+    claims_namespace: Annotated[str, Field(min_length=1)]
+    jwt_signing_algorithm: str
+    jwt_signing_key: str = Field(repr=False)
     adopt_template: bool
     user_role: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$")]
     postgres_image: Image
@@ -238,6 +292,9 @@ class _StackConfig(BaseModel):
     hasura_console: bool
     hasura_dev_mode: bool
     hasura_log_level: Literal["debug", "info", "warn", "error"]
+    jwt_audience: StringList
+    jwt_allowed_skew: Annotated[int, Field(ge=0, le=300)]
+    jwt_header: Annotated[dict[str, str], BeforeValidator(_structured), AfterValidator(_header)]
     migrations_directory: Annotated[str, Field(min_length=1)]
     metadata_directory: Annotated[str, Field(min_length=1)]
     lock_timeout: Annotated[int, Field(ge=1, le=3600)]
@@ -246,6 +303,10 @@ class _StackConfig(BaseModel):
     rollback: Literal["refuse", "down"]
     out_of_order: bool
     baseline: Annotated[dict[str, Annotated[int, Field(ge=0)]], BeforeValidator(_structured)]
+    rehearse: bool
+    lint: Literal["off", "warn", "error"]
+    backup_directory: str
+    seeds_directory: str
     bind_address: pydantic.IPvAnyAddress
     start_seconds: Annotated[int, Field(ge=5, le=3600)]
     health_interval_seconds: Annotated[int, Field(ge=1, le=60)]
@@ -258,7 +319,7 @@ KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in _StackConfig.
 """Every configuration key that the program reads, in the order of `Pulumi.yaml`."""
 
 
-SECRET_KEYS: frozenset[str] = frozenset({"clerkSecretKey"})
+SECRET_KEYS: frozenset[str] = frozenset({"clerkSecretKey", "jwtSigningKey"})
 """Keys whose value may only be set with `pulumi config set --secret`."""
 
 
@@ -360,6 +421,11 @@ _EXAMPLES = {
     "hasuraImage": "hasura/graphql-engine:v2.48.10",
     "postgresImage": "postgres:17.12-trixie",
     "clerkApiUrl": "https://api.clerk.com",
+    "clerkProxyUrl": "https://app.example.com/__clerk",
+    "jwksUrl": "https://clerk.example.com/.well-known/jwks.json",
+    "jwtIssuer": "https://clerk.example.com",
+    "jwtHeader": '\'{"type": "Cookie", "name": "NAME"}\'',
+    "jwtAllowedSkew": "5    # seconds, 0 to 300",
     "bindAddress": "127.0.0.1",
     "hasuraLogLevel": "info",
 }
@@ -441,7 +507,7 @@ def _key_problems(
 
 
 def _relation_problems(parsed: _StackConfig) -> list[Problem]:
-    problems = []
+    problems = [*_signing_problems(parsed), *_satellite_problems(parsed)]
     ports = {"hasuraPort": parsed.hasura_port, "postgresPort": parsed.postgres_port}
     if parsed.local_clerk:
         ports["localClerkPort"] = parsed.local_clerk_port
@@ -497,6 +563,62 @@ def _relation_problems(parsed: _StackConfig) -> list[Problem]:
     return problems
 
 
+def _signing_problems(parsed: _StackConfig) -> list[Problem]:
+    """What is wrong with the template's own signing key. Never holds it."""
+    key, algorithm = parsed.jwt_signing_key, parsed.jwt_signing_algorithm
+    if not key and not algorithm:
+        return []
+    if not key:
+        return [
+            Problem(
+                key="jwtSigningKey",
+                what=f"is not set, and jwtSigningAlgorithm is {algorithm}; they belong together",
+                write="pulumi config set --secret jwtSigningKey < key.pem    # or: pulumi config rm jwtSigningAlgorithm",
+            )
+        ]
+    if not algorithm:
+        return [
+            Problem(
+                key="jwtSigningAlgorithm",
+                what="is not set, and jwtSigningKey is; they belong together",
+                write=_set("jwtSigningAlgorithm", "RS256    # or: pulumi config rm jwtSigningKey"),
+            )
+        ]
+    try:
+        verification_key(key, algorithm)
+    except keys.KeyFormatError as error:
+        return [Problem(key="jwtSigningKey", what=error.problem, write=error.remedy)]
+    return []
+
+
+def _satellite_problems(parsed: _StackConfig) -> list[Problem]:
+    domain, publishable = parsed.clerk_satellite_domain, parsed.clerk_publishable_key
+    if not domain or parsed.local_clerk:
+        return []
+    if parsed.clerk_proxy_url:
+        return [
+            Problem(
+                key="clerkSatelliteDomain",
+                what="is set, and so is clerkProxyUrl; only one of them can be the frontend API",
+                write="pulumi config rm clerkSatelliteDomain    # or: pulumi config rm clerkProxyUrl",
+            )
+        ]
+    try:
+        key = keys.parse_publishable_key(publishable)
+        keys.frontend_api_url(key, None, domain)
+    except keys.KeyFormatError as error:
+        return [Problem(key="clerkSatelliteDomain", what=error.problem, write=error.remedy)]
+    if key.kind == "test":
+        return [
+            Problem(
+                key="clerkSatelliteDomain",
+                what="is set, yet satellites of a development instance use the publishable key's frontend API",
+                write="pulumi config rm clerkSatelliteDomain",
+            )
+        ]
+    return []
+
+
 def _settings(parsed: _StackConfig, stack: str) -> Settings:
     bind_address = str(parsed.bind_address)
     if parsed.local_clerk:
@@ -506,12 +628,25 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
     else:
         publishable_key, api_url = parsed.clerk_publishable_key, parsed.clerk_api_url
         frontend_api_url = keys.frontend_api_url(
-            keys.parse_publishable_key(publishable_key), parsed.clerk_proxy_url or None
+            keys.parse_publishable_key(publishable_key),
+            parsed.clerk_proxy_url or None,
+            parsed.clerk_satellite_domain or None,
         )
-    jwks_url = keys.jwks_url(frontend_api_url)
+    origin_key = next(
+        (
+            key
+            for key, value in (
+                ("clerkProxyUrl", parsed.clerk_proxy_url),
+                ("clerkSatelliteDomain", parsed.clerk_satellite_domain),
+            )
+            if value
+        ),
+        "clerkPublishableKey",
+    )
+    jwks_url = parsed.jwks_url or keys.jwks_url(frontend_api_url)
     engine_jwks_url = (
         keys.jwks_url(f"http://{PROJECT}-{stack}-clerk:{LOCAL_CLERK_CONTAINER_PORT}")
-        if parsed.local_clerk
+        if parsed.local_clerk and not parsed.jwks_url
         else jwks_url
     )
     return Settings(
@@ -545,15 +680,20 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
             api_url=api_url,
             frontend_api_url=frontend_api_url,
             jwks_url=jwks_url,
+            jwks_key="jwksUrl" if parsed.jwks_url else origin_key,
             engine_jwks_url=engine_jwks_url,
-            issuer=frontend_api_url,
+            issuer=parsed.jwt_issuer or frontend_api_url,
+            issuer_key="jwtIssuer" if parsed.jwt_issuer else origin_key,
             template=JwtTemplateSettings(
                 name=parsed.jwt_template_name,
                 lifetime=parsed.jwt_template_lifetime,
                 clock_skew=parsed.jwt_template_clock_skew,
                 claims=cast(Claims, parsed.jwt_template_claims),
+                claims_namespace=parsed.claims_namespace,
                 adopt=parsed.adopt_template,
                 role=parsed.user_role,
+                signing_algorithm=parsed.jwt_signing_algorithm,
+                signing_key=parsed.jwt_signing_key,
             ),
         ),
         hasura=HasuraSettings(
@@ -564,6 +704,11 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
             console=parsed.hasura_console,
             dev_mode=parsed.hasura_dev_mode,
             log_level=parsed.hasura_log_level,
+            jwt=JwtSettings(
+                audience=parsed.jwt_audience,
+                allowed_skew=parsed.jwt_allowed_skew,
+                header=parsed.jwt_header,
+            ),
         ),
         schema=SchemaSettings(
             migrations_directory=parsed.migrations_directory,
@@ -574,6 +719,10 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
             rollback=parsed.rollback,
             out_of_order=parsed.out_of_order,
             baseline=parsed.baseline,
+            rehearse=parsed.rehearse,
+            lint=parsed.lint,
+            backup_directory=parsed.backup_directory,
+            seeds_directory=parsed.seeds_directory,
         ),
     )
 

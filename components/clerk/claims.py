@@ -159,6 +159,45 @@ def findings(claims: Mapping[str, Json], namespace: str = HASURA_NAMESPACE) -> l
     return found
 
 
+def audience_findings(claims: Mapping[str, Json], audience: Sequence[str]) -> list[Finding]:
+    """Hold the claim ``aud`` against the audiences that Hasura is told to accept.
+
+    Hasura compares them only where a token has the claim: one without it passes, so a forgotten ``aud`` fences
+    nothing off and says so nowhere.
+    """
+    if not audience:
+        return [
+            Finding(
+                path=("aud",),
+                problem="Hasura does not look at it, since no audience is configured",
+                remedy="Name it in jwtAudience too",
+                severity="warning",
+            )
+        ] * ("aud" in claims)
+    listed = ", ".join(audience)
+    if "aud" not in claims:
+        return [
+            Finding(
+                path=("aud",),
+                problem=f"it is missing, and jwtAudience asks for {listed}; Hasura lets a token without aud pass, "
+                "so the audience would keep nobody out",
+                remedy=f"Write aud into jwtTemplateClaims, as {audience[0]}",
+            )
+        ]
+    value = claims["aud"]
+    given = [value] if isinstance(value, str) else list(value) if _is_list(value) else []
+    texts = [item for item in given if isinstance(item, str)]
+    if any("{{" in text for text in texts) or set(texts) & set(audience):
+        return []
+    return [
+        Finding(
+            path=("aud",),
+            problem=f"it is {json.dumps(value)}, and Hasura accepts {listed} only",
+            remedy="Make jwtAudience and this claim agree",
+        )
+    ]
+
+
 def estimated_token_size(claims: Mapping[str, Json]) -> int:
     """The size in bytes that a signed token with these claims may have.
 

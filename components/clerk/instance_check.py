@@ -101,18 +101,23 @@ def findings(
     publishable_key: keys.PublishableKey,
     issuer: str,
     jwks_url: str,
+    issuer_key: str = "clerkPublishableKey",
+    jwks_key: str = "clerkPublishableKey",
+    keys_from_jwks: bool = True,
     production_stack: bool = False,
     development_keys_allowed: bool = False,
 ) -> list[InstanceFinding]:
     """Hold the configuration against what Clerk says; no finding means one instance throughout.
 
-    ``issuer`` and ``jwks_url`` are those of the JWT secret. ``production_stack`` refuses the keys of a
+    ``issuer`` and ``jwks_url`` are those of the JWT secret; ``issuer_key`` and ``jwks_key`` are the configuration
+    keys that they come from. Without ``keys_from_jwks`` tokens are signed by a key that no JWKS shows, and what
+    stands there is of no concern. ``production_stack`` refuses the keys of a
     development instance unless ``development_keys_allowed``.
     """
     return [
         *_kinds(facts, publishable_key),
-        *_addresses(facts, publishable_key, issuer),
-        *_jwks(facts, jwks_url),
+        *_addresses(facts, publishable_key, issuer, issuer_key),
+        *(_jwks(facts, jwks_url, jwks_key) if keys_from_jwks else []),
         *_stage(facts, production_stack=production_stack, allowed=development_keys_allowed),
     ]
 
@@ -132,7 +137,7 @@ def _kinds(facts: InstanceFacts, publishable_key: keys.PublishableKey) -> list[I
 
 
 def _addresses(
-    facts: InstanceFacts, publishable_key: keys.PublishableKey, issuer: str
+    facts: InstanceFacts, publishable_key: keys.PublishableKey, issuer: str, issuer_key: str
 ) -> list[InstanceFinding]:
     hosts = {urlsplit(domain.frontend_api_url).netloc for domain in facts.domains}
     served = {url.rstrip("/") for d in facts.domains for url in (d.frontend_api_url, d.proxy_url) if url}
@@ -150,19 +155,21 @@ def _addresses(
     elif issuer.rstrip("/") not in served:
         found.append(
             InstanceFinding(
-                key="clerkProxyUrl",
+                key=issuer_key,
                 problem=f"the issuer would be {issuer}, and this instance issues tokens as {known}",
-                remedy="Set it to the proxy address that Clerk has for this domain, or remove it",
+                remedy="Set clerkProxyUrl to the proxy address that Clerk has for this domain"
+                if issuer_key == "clerkPublishableKey"
+                else "Set it to what Clerk has for this domain, or remove it",
             )
         )
     return found
 
 
-def _jwks(facts: InstanceFacts, jwks_url: str) -> list[InstanceFinding]:
+def _jwks(facts: InstanceFacts, jwks_url: str, jwks_key: str) -> list[InstanceFinding]:
     if facts.jwks is None:
         return [
             InstanceFinding(
-                key="clerkPublishableKey",
+                key=jwks_key,
                 problem=f"the JWKS at {jwks_url} cannot be read ({facts.jwks_failure}), and Hasura ends at "
                 "its start without it",
                 remedy="Check the key, the domain's DNS records and the network",
@@ -172,7 +179,7 @@ def _jwks(facts: InstanceFacts, jwks_url: str) -> list[InstanceFinding]:
     if not facts.jwks.usable:
         found.append(
             InstanceFinding(
-                key="clerkPublishableKey",
+                key=jwks_key,
                 problem=f"the JWKS at {jwks_url} holds no key that can check a signature, and Hasura would "
                 "refuse every token",
                 remedy="Wait until Clerk has set up the instance, or check the proxy address",
@@ -190,7 +197,7 @@ def _jwks(facts: InstanceFacts, jwks_url: str) -> list[InstanceFinding]:
     if not facts.jwks.is_refreshed:
         found.append(
             InstanceFinding(
-                key="clerkPublishableKey",
+                key=jwks_key,
                 problem=f"the JWKS at {jwks_url} comes without cache headers, and Hasura reads such a one "
                 "at its start only",
                 remedy="After a rotation of Clerk's keys, restart Hasura",

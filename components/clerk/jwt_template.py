@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
-from .claims import Json
+from .claims import HASURA_NAMESPACE, Json
 from .provider import JwtTemplateProvider
 
 
@@ -36,6 +36,7 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
         allowed_clock_skew: pulumi.Input[int],
         api_url: pulumi.Input[str],
         adopt: bool = False,
+        claims_namespace: str = HASURA_NAMESPACE,
         signing_key: pulumi.Input[str] | None = None,
         signing_algorithm: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -44,7 +45,7 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
 
         ``lifetime`` (30 to 315360000) and ``allowed_clock_skew`` (0 to 300) are in seconds. ``api_url`` is
         Clerk's Backend API without ``/v1``. ``adopt`` takes over a template of that name; without it an
-        existing one is an error. ``signing_key``, a secret, replaces the instance's key and needs its
+        existing one is an error. ``claims_namespace`` is the claim in which Hasura looks. ``signing_key``, a secret, replaces the instance's key and needs its
         ``signing_algorithm``.
         Clerk's secret key is configuration, see ``JwtTemplateProvider``.
         """
@@ -55,6 +56,7 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
             "allowed_clock_skew": allowed_clock_skew,
             "api_url": api_url,
             "adopt": adopt,
+            "claims_namespace": None if claims_namespace == HASURA_NAMESPACE else claims_namespace,
             "signing_key": None if signing_key is None else pulumi.Output.secret(signing_key),
             "signing_algorithm": signing_algorithm,
         }

@@ -30,17 +30,10 @@ from .answers import JwtTemplateRecord, TemplateContent
 from .claims import Claims, Json
 from .client import ClerkClient
 from .errors import ClerkError
+from .signing_key import ALGORITHMS
 
 LIFETIME: Final = (30, 315_360_000)
 CLOCK_SKEW: Final = (0, 300)
-ALGORITHMS: Final = (
-    *("HS256", "HS384", "HS512"),
-    *("RS256", "RS384", "RS512"),
-    *("ES256", "ES384", "ES512"),
-    *("PS256", "PS384", "PS512"),
-    "EdDSA",
-)
-
 COMPARED: Final = ("name", "claims", "lifetime", "allowed_clock_skew", "signing_algorithm", "signing_key")
 """The inputs that Clerk keeps. ``adopt`` matters to a create only, ``api_url`` says where."""
 
@@ -51,7 +44,8 @@ class JwtTemplateProvider(ResourceProvider):
     """Creates, reads, updates and deletes one JWT template.
 
     Inputs: ``name``, ``claims`` (object), ``lifetime`` and ``allowed_clock_skew`` (seconds), ``api_url``,
-    ``adopt`` (bool), and with a key of one's own ``signing_key`` (secret) and ``signing_algorithm``. Outputs:
+    ``adopt`` (bool), ``claims_namespace`` (where Hasura's claims stand, if not at its usual place), and with a
+    key of one's own ``signing_key`` (secret) and ``signing_algorithm``. Outputs:
     the same. Clerk's secret key comes from the stack's configuration or the environment, never from an input.
     """
 
@@ -177,7 +171,7 @@ def input_problems(props: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(claims, Mapping):
             found += [
                 ("claims", str(finding))
-                for finding in claim_rules.findings(cast(Claims, plain(claims)))
+                for finding in claim_rules.findings(cast(Claims, plain(claims)), _namespace(props))
                 if finding.severity == "error"
             ]
         else:
@@ -209,6 +203,7 @@ def outputs(props: Mapping[str, Any], record: JwtTemplateRecord) -> Props:
         "allowed_clock_skew": record.allowed_clock_skew,
         "api_url": props.get("api_url"),
         "adopt": props.get("adopt") is True,
+        "claims_namespace": props.get("claims_namespace"),
     }
     if record.custom_signing_key:
         found["signing_algorithm"] = record.signing_algorithm
@@ -306,8 +301,12 @@ def _content(props: Mapping[str, Any]) -> TemplateContent:
     )
 
 
+def _namespace(props: Mapping[str, Any]) -> str:
+    return str(props.get("claims_namespace") or claim_rules.HASURA_NAMESPACE)
+
+
 def _inputs(found: Mapping[str, Any]) -> Props:
-    return {key: found[key] for key in (*COMPARED, "api_url", "adopt") if key in found}
+    return {key: found[key] for key in (*COMPARED, "api_url", "adopt", "claims_namespace") if key in found}
 
 
 def _is_whole_within(value: object, least: int, most: int) -> bool:

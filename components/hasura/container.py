@@ -10,7 +10,7 @@ import pulumi_docker as docker
 from components import container
 from components.generated_secret import GeneratedSecret
 from components.hasura.environment import environment
-from components.hasura.jwt_secret import jwt_secret, jwt_secret_text
+from components.hasura.jwt_secret import configured_jwt_secret, jwt_secret_text
 from components.postgres.container import PostgresContainer, reachable
 from components.settings import Settings
 
@@ -27,7 +27,7 @@ class HasuraContainer(pulumi.ComponentResource):
     :param after: what must be there before the engine starts. The engine ends at once when it cannot read the
         JWKS, so whatever serves that belongs here.
 
-    ``url`` is the engine as the machine reaches it; ``admin_secret`` is a Pulumi secret.
+    ``url`` is the engine as the machine reaches it; ``admin_secret`` and ``jwt_secret`` are Pulumi secrets.
     """
 
     admin_secret: pulumi.Output[str]
@@ -46,6 +46,9 @@ class HasuraContainer(pulumi.ComponentResource):
         super().__init__("clerk-hasura:hasura:HasuraContainer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         admin_secret = GeneratedSecret("hasura-admin-secret", opts=child)
+        jwt_secret: pulumi.Input[str] = jwt_secret_text(configured_jwt_secret(settings))
+        # With a key of one's own it holds what may sign tokens.
+        self.jwt_secret = pulumi.Output.secret(jwt_secret)
         self.admin_secret = admin_secret.value
         self.url = f"http://{reachable(settings.containers.bind_address)}:{settings.hasura.port}"
         self.service = container.run(
@@ -58,9 +61,7 @@ class HasuraContainer(pulumi.ComponentResource):
                 database_url=database.engine_url(settings.postgres.database),
                 metadata_database_url=database.engine_url(settings.postgres.metadata_database),
                 admin_secret=self.admin_secret,
-                jwt_secret=jwt_secret_text(
-                    jwt_secret(jwk_url=settings.clerk.engine_jwks_url, issuer=settings.clerk.issuer)
-                ),
+                jwt_secret=self.jwt_secret,
             ),
             health_test=container.http_health_test(f"http://127.0.0.1:{PORT}/healthz"),
             port=container.PublishedPort(internal=PORT, external=settings.hasura.port),

@@ -44,7 +44,7 @@ class LocalClerk(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        self.healthy = container.run(
+        self.service = container.run(
             "clerk",
             settings=settings,
             image=image,
@@ -61,5 +61,5 @@ class LocalClerk(pulumi.ComponentResource):
             ),
             volumes={"/data": volume.name},
             opts=child,
-        ).healthy
+        )
         self.register_outputs({})

@@ -136,3 +136,27 @@ def test_a_refusal_of_clerk_stops_the_preview() -> None:
 def test_clerk_is_not_asked_with_keys_that_cannot_be_right() -> None:
     problems = refused(REAL | {"clerkPublishableKey": "pk_test_x"}, AssertionError("asked"))
     assert any(problem.startswith("clerkPublishableKey: ") for problem in problems)
+
+
+def test_an_audience_without_its_claim_would_keep_nobody_out() -> None:
+    [problem] = refused({"jwtAudience": '["api"]'})
+    assert problem.startswith("jwtTemplateClaims: claim aud: it is missing, and jwtAudience asks for api")
+    [problem] = refused({"jwtAudience": '["api"]', "jwtTemplateClaims": '{"aud": "web"}'})
+    assert 'it is "web", and Hasura accepts api only' in problem
+    checked, _ = check({"jwtAudience": '["api"]', "jwtTemplateClaims": '{"aud": ["web", "api"]}'})
+    assert checked.warnings == ()
+    checked, _ = check({"jwtTemplateClaims": '{"aud": "web"}'})
+    [warning] = checked.warnings
+    assert "no audience is configured" in warning
+
+
+def test_another_claims_namespace_reaches_claims_and_checks() -> None:
+    checked, _ = check({"claimsNamespace": "https://example.com/claims"})
+    assert set(checked.claims) == {"https://example.com/claims"}
+    [problem, *_] = refused(
+        {
+            "claimsNamespace": "https://example.com/claims",
+            "jwtTemplateClaims": '{"https://example.com/claims": {"x-hasura-user-id": "x"}}',
+        }
+    )
+    assert '"https://example.com/claims" > x-hasura-user-id: this claim is written by the project' in problem

@@ -83,7 +83,7 @@ def dev() -> Graph:
     return deploy(stack_config("dev"), stack="dev")
 
 
-def production(change: dict[str, str] | None = None) -> Graph:
+def production(change: dict[str, str] | None = None, *encrypted: str) -> Graph:
     config = stack_config("dev") | {
         "localClerk": "false",
         "standIns": "false",
@@ -91,7 +91,7 @@ def production(change: dict[str, str] | None = None) -> Graph:
         "clerkPublishableKey": keys.publishable_key_for("clerk.example.com", kind="live"),
         "clerkSecretKey": "sk_live_" + "a" * 40,
     }
-    return deploy(config | (change or {}), stack="dev", encrypted=frozenset({"clerkSecretKey"}))
+    return deploy(config | (change or {}), stack="dev", encrypted=frozenset({"clerkSecretKey", *encrypted}))
 
 
 def environment(container: Registered) -> dict[str, str]:
@@ -170,6 +170,7 @@ def test_what_lives_in_another_goes_with_it(dev: Graph) -> None:
         "ContainerHealth/hasura-healthy": "Container/hasura",
         "Migrations/migrations": "Container/hasura",
         "Metadata/metadata": "Container/hasura",
+        "JwtTemplate/jwt-template": "Container/clerk",
     }
 
 
@@ -196,6 +197,44 @@ def test_the_engine_trusts_the_clerk_of_its_stack(dev: Graph) -> None:
     assert real == {
         "jwk_url": "https://clerk.example.com/.well-known/jwks.json", "issuer": "https://clerk.example.com",
     }
+
+
+def test_the_jwt_secret_follows_the_configuration() -> None:
+    graph = production(
+        {
+            "jwtAudience": '["api"]',
+            "jwtTemplateClaims": '{"aud": "api"}',
+            "jwtAllowedSkew": "7",
+            "claimsNamespace": "https://example.com/claims",
+            "jwtHeader": '{"type": "Cookie", "name": "session"}',
+            "jwksUrl": "https://keys.example.com/jwks.json",
+        }
+    )
+    assert json.loads(environment(graph.resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"]) == {
+        "jwk_url": "https://keys.example.com/jwks.json",
+        "issuer": "https://clerk.example.com",
+        "audience": ["api"],
+        "allowed_skew": 7,
+        "claims_namespace": "https://example.com/claims",
+        "header": {"type": "Cookie", "name": "session"},
+    }
+    template = graph.resources["JwtTemplate/jwt-template"].inputs
+    assert set(template["claims"]) == {"https://example.com/claims", "aud"}
+    assert template["claims_namespace"] == "https://example.com/claims"
+
+
+def test_a_signing_key_of_ones_own_reaches_both_sides_as_a_secret() -> None:
+    own = {"jwtSigningKey": "canary" * 6, "jwtSigningAlgorithm": "HS256"}
+    graph = production(own, "jwtSigningKey")
+    engine, template = graph.resources["Container/hasura"], graph.resources["JwtTemplate/jwt-template"]
+    assert json.loads(environment(engine)["HASURA_GRAPHQL_JWT_SECRET"]) == {
+        "type": "HS256", "key": "canary" * 6, "issuer": "https://clerk.example.com",
+    }
+    assert "envs" in engine.secrets
+    assert set(template.secrets) - {"__provider"} == {"signing_key"}
+    for key, resource in graph.resources.items():
+        plain = {name: value for name, value in resource.inputs.items() if name not in resource.secrets}
+        assert "canary" not in json.dumps(plain, default=str), key
 
 
 def test_the_engine_is_closed_by_default(dev: Graph) -> None:

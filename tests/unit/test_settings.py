@@ -13,7 +13,10 @@ from components.clerk import keys
 PK_TEST = keys.publishable_key_for("clear-cat-1.clerk.accounts.dev")
 PK_LIVE = keys.publishable_key_for("clerk.example.com", kind="live")
 SK_TEST = "sk_test_" + "a" * 40
+SK_LIVE = "sk_live_" + "a" * 40
 REAL = {"localClerk": "false", "clerkPublishableKey": PK_TEST, "clerkSecretKey": SK_TEST}
+
+LIVE = {"localClerk": "false", "clerkPublishableKey": PK_LIVE, "clerkSecretKey": SK_LIVE}
 
 
 def parse(change: dict[str, str], environment: dict[str, str] | None = None) -> settings.Settings:
@@ -64,6 +67,29 @@ def test_a_proxy_url_replaces_the_frontend_api() -> None:
     )
 
 
+def test_explicit_addresses_replace_those_of_the_frontend_api() -> None:
+    own = {"jwksUrl": "https://keys.example.com/jwks.json", "jwtIssuer": "https://issuer.example.com/"}
+    real = parse(REAL | own).clerk
+    assert (real.jwks_url, real.engine_jwks_url) == (own["jwksUrl"], own["jwksUrl"])
+    assert (real.issuer, real.frontend_api_url) == (
+        "https://issuer.example.com", "https://clear-cat-1.clerk.accounts.dev",
+    )
+    assert (real.jwks_key, real.issuer_key) == ("jwksUrl", "jwtIssuer")
+    assert parse(own).clerk.engine_jwks_url == own["jwksUrl"], "also where the local Clerk has one of its own"
+
+
+def test_a_satellite_domain_has_a_frontend_api_of_its_own() -> None:
+    satellite = LIVE | {"clerkSatelliteDomain": "shop.example.org"}
+    assert parse(satellite).clerk.issuer == "https://clerk.shop.example.org"
+    assert parse(satellite).clerk.jwks_url == "https://clerk.shop.example.org/.well-known/jwks.json"
+
+
+def test_the_signing_key_is_not_shown() -> None:
+    own = parse({"jwtSigningKey": "canary" * 6, "jwtSigningAlgorithm": "HS256"})
+    assert own.clerk.template.signing_key
+    assert "canary" not in repr(own)
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse({}).stack = "prod"  # type: ignore[misc]
@@ -98,6 +124,31 @@ CASES = {
         {"production": "true"}, ["localClerk: is true on a production stack", "standIns: is true on a production stack"],
     ),
     "development keys neither allowed nor refused": ({"allowDevelopmentKeys": "perhaps"}, ["allowDevelopmentKeys: "]),
+    "proxy without encryption": (
+        REAL | {"clerkProxyUrl": "http://app.example.com/__clerk"}, ["clerkProxyUrl: the address"]),
+    "proxy on this machine": (REAL | {"clerkProxyUrl": "http://127.0.0.1:3000/__clerk"}, []),
+    "no API address": (REAL | {"clerkApiUrl": ""}, ["clerkApiUrl: "]),
+    "JWKS with a user": ({"jwksUrl": "https://me:x@example.com/jwks"}, ["jwksUrl: the address holds a user"]),
+    "issuer is no address": ({"jwtIssuer": "clerk"}, ["jwtIssuer: the address"]),
+    "satellite of a development instance": (
+        REAL | {"clerkSatelliteDomain": "shop.example.org"}, ["clerkSatelliteDomain: is set, yet satellites"]),
+    "satellite and proxy": (
+        LIVE | {"clerkSatelliteDomain": "shop.example.org", "clerkProxyUrl": "https://example.com/__clerk"},
+        ["clerkSatelliteDomain: is set, and so is clerkProxyUrl"]),
+    "satellite with a scheme": (
+        LIVE | {"clerkSatelliteDomain": "https://shop.example.org"}, ["clerkSatelliteDomain: the satellite domain"]),
+    "audiences": ({"jwtAudience": '["api"]'}, []),
+    "audience not a list": ({"jwtAudience": '"api"'}, ["jwtAudience: "]),
+    "skew of the engine": ({"jwtAllowedSkew": "301"}, ["jwtAllowedSkew: is above 300"]),
+    "token in a cookie": ({"jwtHeader": '{"type": "Cookie", "name": "session"}'}, []),
+    "cookie without a name": ({"jwtHeader": '{"type": "Cookie"}'}, ["jwtHeader: is none of"]),
+    "another place": ({"jwtHeader": '{"type": "Query", "name": "t"}'}, ["jwtHeader: is none of"]),
+    "no claims namespace": ({"claimsNamespace": ""}, ["claimsNamespace: "]),
+    "signing key without algorithm": ({"jwtSigningKey": "a" * 40}, ["jwtSigningAlgorithm: is not set"]),
+    "algorithm without signing key": ({"jwtSigningAlgorithm": "RS256"}, ["jwtSigningKey: is not set"]),
+    "signing key too short": (
+        {"jwtSigningKey": "canary", "jwtSigningAlgorithm": "HS256"}, ["jwtSigningKey: the key has 6 bytes"]),
+    "HMAC key": ({"jwtSigningKey": "a" * 32, "jwtSigningAlgorithm": "HS256"}, []),
     "admin as the role of users": ({"userRole": "admin"}, ["userRole: is admin"]),
     "no keys": (
         {"localClerk": "false"},
@@ -133,6 +184,7 @@ def test_case(name: str) -> None:
     for start in expected:
         assert any(line.startswith(start) for line in said), (start, said)
     assert all(problem.write for problem in caught.value.problems)
+    assert "canary" not in str(caught.value)
 
 
 def test_a_real_key_under_the_public_passphrase_is_refused() -> None:

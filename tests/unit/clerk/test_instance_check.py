@@ -45,7 +45,21 @@ def test_one_instance_throughout() -> None:
 def test_a_proxied_domain_issues_as_its_proxy() -> None:
     proxied = replace(FACTS, domains=(replace(DOMAIN, proxy_url=PROXY),))
     assert found(proxied, issuer=PROXY) == []
-    assert [f.key for f in found(issuer=PROXY)] == ["clerkProxyUrl"]
+    assert [f.key for f in found(issuer=PROXY, issuer_key="clerkProxyUrl")] == ["clerkProxyUrl"]
+
+
+def test_addresses_are_told_by_the_keys_that_they_come_from() -> None:
+    elsewhere = found(
+        replace(FACTS, jwks=None, jwks_failure="HTTP 404"),
+        issuer="https://elsewhere.example",
+        issuer_key="jwtIssuer",
+        jwks_key="jwksUrl",
+    )
+    assert [f.key for f in elsewhere] == ["jwtIssuer", "jwksUrl"]
+
+
+def test_a_key_of_ones_own_needs_no_jwks() -> None:
+    assert found(replace(FACTS, jwks=None, jwks_failure="HTTP 404"), keys_from_jwks=False) == []
 
 
 CASES: dict[str, tuple[InstanceFacts, dict[str, Any], str, str, str]] = {
