@@ -129,7 +129,7 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
         ):
             closed = text.find(opening.group(), opening.end())
             if closed < 0:
-                raise Unterminated(f"text in dollar quotes ({opening.group()})", line_at(position))
+                raise Unterminated(_dollar_quoted(opening.group()), line_at(position))
             position = closed + len(opening.group())
         elif (word := _WORD.match(text, position)) is not None:
             position = word.end()
@@ -152,6 +152,11 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
             position += 1
     if start is not None:
         yield Statement(start, length, first_line, tuple(words))
+
+
+def _dollar_quoted(tag: str) -> str:
+    # Decoded byte by byte, any other tag would read wrong.
+    return f"text in dollar quotes ({tag})" if tag.isascii() else "text in dollar quotes"
 
 
 def _after_comment(text: str, position: int, line_at: object) -> int:
