@@ -32,6 +32,7 @@ class PublicOutputs:
     publishable_key: keys.PublishableKey
     jwt_template: str
     graphql_url: str
+    jwks_url: str
     issuer: str
     clerk_api_url: str
 
@@ -62,7 +63,7 @@ def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
         problems.append(f"The stack has no public output {name}.")
         return ""
 
-    read = {name: text(name) for name in ("publishableKey", "jwtTemplate", "graphqlUrl", "issuer", "clerkApiUrl")}
+    read = {name: text(name) for name in ("publishableKey", "jwtTemplate", "graphqlUrl", "jwksUrl", "issuer", "clerkApiUrl")}
     if problems:
         raise ConfigurationError("\n".join([*problems, "Bring the stack up: `make up`."]))
     try:
@@ -73,6 +74,7 @@ def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
         publishable_key=key,
         jwt_template=read["jwtTemplate"],
         graphql_url=read["graphqlUrl"],
+        jwks_url=read["jwksUrl"],
         issuer=read["issuer"],
         clerk_api_url=read["clerkApiUrl"],
     )
@@ -88,6 +90,7 @@ def page_configuration(
         "publishableKey": outputs.publishable_key.value,
         "jwtTemplate": outputs.jwt_template,
         "graphqlUrl": outputs.graphql_url,
+        "jwksUrl": outputs.jwks_url,
         **proxy,
         "localClerk": outputs.is_local_clerk,
         "demoUsers": [asdict(user) for user in demo_users],

@@ -92,6 +92,10 @@ class Browser:
             time.sleep(0.1)
         return found
 
+    def block(self, *urls: str) -> None:
+        """Let no request to these addresses through, `*` stands for anything; without any, let all through."""
+        self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(urls)})
+
     def screenshot(self, name: str) -> Path:
         path = self._screenshots / f"{name}.png"
         self.driver.save_screenshot(str(path))

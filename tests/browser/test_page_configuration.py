@@ -13,11 +13,13 @@ LOCAL = {
     "publishableKey": publishable_key_for("127.0.0.1:9500"),
     "jwtTemplate": "mine",
     "graphqlUrl": "http://127.0.0.1:8080/v1/graphql",
+    "jwksUrl": "http://127.0.0.1:9500/.well-known/jwks.json",
     "issuer": "http://127.0.0.1:9500",
     "clerkApiUrl": "http://127.0.0.1:9500",
 }
 REAL = LOCAL | {
     "publishableKey": publishable_key_for("quick-fox-1.clerk.accounts.dev"),
+    "jwksUrl": "https://quick-fox-1.clerk.accounts.dev/.well-known/jwks.json",
     "issuer": "https://quick-fox-1.clerk.accounts.dev",
     "clerkApiUrl": "https://api.clerk.com",
 }
@@ -30,6 +32,7 @@ def test_the_local_clerk_is_named_by_its_proxy_address() -> None:
         "publishableKey": LOCAL["publishableKey"],
         "jwtTemplate": "mine",
         "graphqlUrl": "http://127.0.0.1:8080/v1/graphql",
+        "jwksUrl": "http://127.0.0.1:9500/.well-known/jwks.json",
         "proxyUrl": "http://127.0.0.1:9500/__clerk",
         "localClerk": True,
         "demoUsers": [{"name": "Ada", "email": "ada@example.com", "id": "user_1"}],
@@ -56,7 +59,7 @@ def test_outputs_that_are_not_named_stay_out() -> None:
 def test_all_that_is_missing_is_said_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_outputs({"publishableKey": LOCAL["publishableKey"], "jwtTemplate": "", "graphqlUrl": "[secret]"})
-    for name in ("jwtTemplate", "graphqlUrl", "issuer", "clerkApiUrl", "make up"):
+    for name in ("jwtTemplate", "graphqlUrl", "jwksUrl", "issuer", "clerkApiUrl", "make up"):
         assert name in str(caught.value)
     assert "publishableKey" not in str(caught.value)
 

@@ -8,22 +8,24 @@ type Session = NonNullable<Clerk['session']>;
 
 /** Load clerk-js. Throws Problem when Clerk cannot be reached. */
 export async function loadClerk(configuration: Configuration): Promise<Clerk> {
-  const { publishableKey, proxyUrl } = configuration;
-  let clerk: Clerk;
+  const { publishableKey, proxyUrl, jwksUrl } = configuration;
+  // clerk-js itself loads without a word, with nobody signed in, where Clerk is out of reach.
+  await fetch(jwksUrl, { mode: 'no-cors', cache: 'no-store' }).catch((error: unknown) => {
+    throw unreachable(configuration, error);
+  });
   try {
-    clerk = new Clerk(publishableKey, proxyUrl ? { proxyUrl } : undefined);
+    const clerk = new Clerk(publishableKey, proxyUrl ? { proxyUrl } : undefined);
     await clerk.load({ telemetry: false, standardBrowser: true });
+    return clerk;
   } catch (error) {
     throw unreachable(configuration, error);
   }
-  if (!clerk.client) throw unreachable(configuration, 'it gave no client');
-  return clerk;
 }
 
 function unreachable(configuration: Configuration, error: unknown): Problem {
   const said = error instanceof Error ? error.message.split('\n')[0] : String(error);
   return new Problem(
-    `Clerk does not answer: ${said}`,
+    `Clerk at ${new URL(configuration.jwksUrl).origin} does not answer: ${said}`,
     configuration.localClerk
       ? 'Run `make up`, which starts the local Clerk, then `make web` again.'
       : 'Check the network, and that the publishable key is one of an application that still exists.',

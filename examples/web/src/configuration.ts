@@ -14,6 +14,8 @@ export interface Configuration {
   /** The template's name for `getToken`. */
   readonly jwtTemplate: string;
   readonly graphqlUrl: string;
+  /** Public keys of the tokens; the page only looks whether anybody answers there. */
+  readonly jwksUrl: string;
   /** Where the front-end API is, if not where the publishable key says. */
   readonly proxyUrl: string | undefined;
   /** The local Clerk signs in here. */
@@ -32,7 +34,7 @@ export async function readConfiguration(): Promise<Configuration> {
   const value: unknown = await answer.json().catch(() => undefined);
   if (typeof value !== 'object' || value === null) throw new Problem(`${FILE} is not a JSON object.`, REMEDY);
   const given = value as Partial<Record<keyof Configuration, unknown>>;
-  const missing = (['stack', 'publishableKey', 'jwtTemplate', 'graphqlUrl'] as const).filter(
+  const missing = (['stack', 'publishableKey', 'jwtTemplate', 'graphqlUrl', 'jwksUrl'] as const).filter(
     (key) => typeof given[key] !== 'string' || given[key] === '',
   );
   if (missing.length > 0) throw new Problem(`${FILE} does not say: ${missing.join(', ')}.`, REMEDY);
@@ -41,6 +43,7 @@ export async function readConfiguration(): Promise<Configuration> {
     publishableKey: String(given.publishableKey),
     jwtTemplate: String(given.jwtTemplate),
     graphqlUrl: String(given.graphqlUrl),
+    jwksUrl: String(given.jwksUrl),
     proxyUrl: typeof given.proxyUrl === 'string' ? given.proxyUrl : undefined,
     localClerk: given.localClerk === true,
     demoUsers: Array.isArray(given.demoUsers) ? (given.demoUsers as DemoUser[]) : [],
