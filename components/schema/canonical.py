@@ -8,6 +8,7 @@ in the shape in which people think: lists of named things as objects by name.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -16,6 +17,7 @@ from components.hasura.json_types import Json, JsonObject
 PERMISSIONS = ("select_permissions", "insert_permissions", "update_permissions", "delete_permissions")
 RELATIONSHIPS = ("object_relationships", "array_relationships", "remote_relationships", "computed_fields")
 
+_PASSWORD_IN_URL = re.compile(r"^([a-z][a-z0-9+.-]*://[^/@:\s]*:)[^/\s]+@")
 _EMPTY: tuple[Json, ...] = (None, [], {})
 _DEFAULT_CONNECTION: JsonObject = {"isolation_level": "read-committed", "use_prepared_statements": False}
 _BY_NAME = {
@@ -60,6 +62,8 @@ def keyed(metadata: JsonObject) -> JsonObject:
     sources: JsonObject = {}
     for source in _objects(made["sources"]):
         rest = {key: value for key, value in source.items() if key not in ("name", "tables", "functions")}
+        if "configuration" in rest:
+            rest["configuration"] = without_passwords(rest["configuration"])
         tables = {
             table_key(entry.get("table")): _keyed_table(entry) for entry in _objects(source.get("tables"))
         }
@@ -87,6 +91,37 @@ def keyed(metadata: JsonObject) -> JsonObject:
         if key == "custom_types" and isinstance(value, dict):
             result[key] = {kind: _by(entries, "name") for kind, entries in value.items()}
     return result
+
+
+def password_paths(configuration: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Where in a source's configuration a password is written out."""
+    if isinstance(configuration, str):
+        return [path] if _PASSWORD_IN_URL.search(configuration) else []
+    found: list[tuple[str | int, ...]] = []
+    if isinstance(configuration, dict):
+        for key, value in configuration.items():
+            if key == "password" and isinstance(value, str) and value:
+                found.append((*path, key))
+            else:
+                found += password_paths(value, (*path, key))
+    elif isinstance(configuration, list):
+        for index, value in enumerate(configuration):
+            found += password_paths(value, (*path, index))
+    return found
+
+
+def without_passwords(configuration: Json) -> Json:
+    """The same with written-out passwords as ***: this goes into plain state and onto screens."""
+    if isinstance(configuration, str):
+        return _PASSWORD_IN_URL.sub(r"\1***@", configuration)
+    if isinstance(configuration, dict):
+        return {
+            key: "***" if key == "password" and isinstance(value, str) else without_passwords(value)
+            for key, value in configuration.items()
+        }
+    if isinstance(configuration, list):
+        return [without_passwords(value) for value in configuration]
+    return configuration
 
 
 def table_key(table: Json) -> str:

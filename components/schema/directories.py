@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.hasura.json_types import JsonObject
 from components.schema.metadata_directory import MetadataDirectory, read_metadata
 from components.schema.migrations import MigrationSet, read_migrations
 from components.schema.problems import Problem, SchemaError
+from components.schema.seeds import Seeds, read_seeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class Schema:
     metadata_directory: str
     migrations: MigrationSet
     metadata: MetadataDirectory
+    seeds: Seeds = field(default_factory=dict)
 
     def configurations(self) -> dict[str, JsonObject]:
         """Kind and configuration of those sources that have migrations."""
@@ -29,12 +32,13 @@ class Schema:
 def read_schema(
     migrations_directory: str = "migrations",
     metadata_directory: str = "hasura_metadata",
+    seeds_directory: str = "",
     *,
     root: Path = Path(),
 ) -> Schema:
-    """Read both folders, given relative to `root`, the project.
+    """Read the folders, given relative to `root`, the project; "" stands for no seeds.
 
-    Raises `SchemaError` with the problems of both, and of what one says about the other.
+    Raises `SchemaError` with the problems of all, and of what one says about the other.
     """
     problems: list[Problem] = []
     migrations = MigrationSet(sources={})
@@ -48,7 +52,18 @@ def read_schema(
     except SchemaError as error:
         problems += error.problems
     else:
-        problems += _unknown_sources(migrations, migrations_directory, metadata, metadata_directory)
+        problems += _unknown_sources(
+            sorted(migrations.sources), migrations_directory, metadata, metadata_directory
+        )
+    seeds: Seeds = {}
+    if seeds_directory:
+        try:
+            seeds = read_seeds(root / seeds_directory, shown_as=seeds_directory)
+        except SchemaError as error:
+            problems += error.problems
+        else:
+            if metadata.tree:
+                problems += _unknown_sources(sorted(seeds), seeds_directory, metadata, metadata_directory)
     if problems:
         raise SchemaError(problems)
     return Schema(
@@ -56,19 +71,20 @@ def read_schema(
         metadata_directory=metadata_directory,
         migrations=migrations,
         metadata=metadata,
+        seeds=seeds,
     )
 
 
 def _unknown_sources(
-    migrations: MigrationSet, migrations_directory: str, metadata: MetadataDirectory, metadata_directory: str
+    sources: Sequence[str], directory: str, metadata: MetadataDirectory, metadata_directory: str
 ) -> list[Problem]:
     known = metadata.configurations()
     found = []
-    for source in sorted(migrations.sources):
+    for source in sources:
         if source not in known:
             found.append(
                 Problem(
-                    path=f"{migrations_directory}/{source}",
+                    path=f"{directory}/{source}",
                     message=f"there is no source named {source}",
                     remedy=(
                         f"Add it to {metadata_directory}/databases/databases.yaml, or correct the "
@@ -79,10 +95,10 @@ def _unknown_sources(
         elif known[source].get("kind") != "postgres":
             found.append(
                 Problem(
-                    path=f"{migrations_directory}/{source}",
+                    path=f"{directory}/{source}",
                     message=(
                         f"the source is of kind {known[source].get('kind')}: only Postgres has "
-                        f"migrations here"
+                        "migrations and seeds here"
                     ),
                 )
             )

@@ -17,7 +17,7 @@ import yaml
 
 from components.hasura.json_types import Json, JsonObject
 from components.schema.action_types import ActionTypesError, merge_action_types
-from components.schema.canonical import canonical, keyed, table_key
+from components.schema.canonical import canonical, keyed, password_paths, table_key
 from components.schema.metadata_keys import ANY, OTHER_KIND_OF_SOURCE, ROOT_FILES, SOURCES, Shape
 from components.schema.problems import Problem, SchemaError
 
@@ -126,6 +126,7 @@ class _Reader:
                 "version.yaml", 1, f"version {tree['version']}, not 3", "Only metadata v3 is understood."
             )
         tree["sources"] = self._databases()
+        self._passwords(tree)
         self._action_types(tree)
         self._unknown_files()
         if self._problems:
@@ -149,6 +150,23 @@ class _Reader:
         if value is not None:
             self._add(name, 1, "must be an object", f"Its keys are {', '.join(shapes)}.")
         return {}
+
+    def _passwords(self, tree: JsonObject) -> None:
+        sources = tree["sources"]
+        for index, source in enumerate(sources if isinstance(sources, list) else []):
+            if not isinstance(source, dict):
+                continue
+            start: Path_ = ("sources", index, "configuration")
+            for path in password_paths(source.get("configuration"), start):
+                place = self._places[path]
+                self._problems.append(
+                    Problem(
+                        path=place.path,
+                        line=place.line,
+                        message="a password is written out here",
+                        remedy="Give the engine the URL by a variable, and name that: `from_env: NAME`.",
+                    )
+                )
 
     def _action_types(self, tree: JsonObject) -> None:
         path = self._root / ACTIONS_SDL

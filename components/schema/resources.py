@@ -9,7 +9,6 @@ from pulumi.dynamic import Resource
 
 from components.schema.directories import Schema
 from components.schema.ledger import Timeouts
-from components.schema.lint import Lint
 from components.schema.provider import (
     CONSISTENT,
     IN_LINE,
@@ -17,7 +16,7 @@ from components.schema.provider import (
     MigrationSettings,
     MigrationsProvider,
 )
-from components.schema.seeds import Seeds, checksums
+from components.schema.seeds import checksums
 from components.settings import SchemaSettings
 
 
@@ -38,17 +37,9 @@ class Migrations(Resource, module="hasura", name="Migrations"):
         settings: SchemaSettings,
         endpoint: pulumi.Input[str],
         admin_secret: pulumi.Input[str],
-        rehearse: bool = False,
-        lint: Lint = "warn",
-        backup: str = "",
-        seeds: Seeds | None = None,
-        seeds_directory: str = "seeds",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`endpoint` is the engine's root URL. `backup` is a folder for dumps before migrations that destroy,
-        "" for none. `rehearse` runs what is pending in a preview, in a
-        transaction that rolls back. `lint` says what squawk's findings on pending files do. `seeds` are
-        what `read_seeds` found in `seeds_directory`, for a stack that has them."""
+        """`endpoint` is the engine's root URL."""
         how: MigrationSettings = {
             "stack": pulumi.get_stack(),
             "transaction": settings.transaction,
@@ -57,9 +48,9 @@ class Migrations(Resource, module="hasura", name="Migrations"):
             "deployment_timeout": Timeouts.deployment,
             "lock_timeout": settings.lock_timeout,
             "statement_timeout": settings.statement_timeout,
-            "rehearse": rehearse,
-            "lint": lint,
-            "backup": backup,
+            "rehearse": settings.rehearse,
+            "lint": settings.lint,
+            "backup": settings.backup_directory,
         }
         if settings.baseline:
             how["baseline"] = dict(settings.baseline)
@@ -72,8 +63,8 @@ class Migrations(Resource, module="hasura", name="Migrations"):
             "settings": how,
             "catalog_state": IN_LINE,
         }
-        if seeds:
-            inputs |= {"seeds_directory": seeds_directory, "seeds": checksums(seeds)}
+        if schema.seeds:
+            inputs |= {"seeds_directory": settings.seeds_directory, "seeds": checksums(schema.seeds)}
         super().__init__(MigrationsProvider(), name, inputs, _options(opts))
 
 

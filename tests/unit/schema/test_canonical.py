@@ -359,6 +359,20 @@ def test_what_the_real_engine_exports() -> None:
     assert canonical(written) == canonical(exported)  # type: ignore[arg-type]
 
 
+def test_passwords_stay_out_of_what_is_shown() -> None:
+    def told(url: object) -> object:
+        configuration = {"connection_info": {"database_url": url}}
+        made = keyed({"version": 3, "sources": [{"name": "s", "configuration": configuration}]})  # type: ignore
+        return made["sources"]["s"]["configuration"]["connection_info"]["database_url"]  # type: ignore
+
+    assert told("postgres://user:pa@ss@host:5432/db") == "postgres://user:***@host:5432/db"
+    assert told("postgres://user@host/db") == "postgres://user@host/db"
+    assert told({"connection_parameters": {"password": "x", "port": 1}}) == {
+        "connection_parameters": {"password": "***", "port": 1}
+    }
+    assert told({"from_env": "URL"}) == {"from_env": "URL"}
+
+
 @pytest.mark.parametrize(
     ("table_", "key"),
     [

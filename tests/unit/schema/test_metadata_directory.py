@@ -301,6 +301,24 @@ BAD: dict[str, tuple[dict[str, str | bytes], str]] = {
         },
         f"m/{TABLES}:5: role user is there twice: also m/{TABLES}:3",
     ),
+    "password in a URL": (
+        {
+            "databases/databases.yaml": BASE["databases/databases.yaml"].replace(
+                "        from_env: HASURA_GRAPHQL_DATABASE_URL\n",
+                "        postgres://user:pa@ss@host/db\n",
+            )
+        },
+        "m/databases/databases.yaml:5: a password is written out here",
+    ),
+    "password by itself": (
+        {
+            "databases/databases.yaml": BASE["databases/databases.yaml"].replace(
+                "        from_env: HASURA_GRAPHQL_DATABASE_URL\n",
+                "        connection_parameters:\n          password: secret\n",
+            )
+        },
+        "m/databases/databases.yaml:7: a password is written out here",
+    ),
     "other version": ({"version.yaml": "version: 2\n"}, "m/version.yaml:1: version 2, not 3"),
     "types of an unknown action": (
         {"actions.yaml": "actions: []\n", "actions.graphql": "\ntype Mutation {\n  go(a: Int!): Out\n}\n"},
@@ -380,6 +398,23 @@ def test_problems_of_both_folders_at_once(tmp_path: Path) -> None:
         "migrations/default/1_a/up.sql",
         "hasura_metadata/version.yaml",
     ]
+
+
+def test_seeds_are_read_with_the_rest(tmp_path: Path) -> None:
+    directory(tmp_path / "hasura_metadata", {})
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "seeds/default").mkdir(parents=True)
+    (tmp_path / "seeds/default/a.sql").write_text("select 1;")
+    found = read_schema(seeds_directory="seeds", root=tmp_path)
+    assert list(found.seeds["default"]) == ["a.sql"]
+    assert read_schema(root=tmp_path).seeds == {}
+    (tmp_path / "seeds/default/b.txt").write_text("")
+    (tmp_path / "seeds/other").mkdir()
+    with pytest.raises(SchemaError, match=r"seeds/default/b\.txt: not the name of a seed"):
+        read_schema(seeds_directory="seeds", root=tmp_path)
+    (tmp_path / "seeds/default/b.txt").unlink()
+    with pytest.raises(SchemaError, match="seeds/other: there is no source named other"):
+        read_schema(seeds_directory="seeds", root=tmp_path)
 
 
 def test_actions(tmp_path: Path) -> None:
