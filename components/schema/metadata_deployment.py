@@ -48,7 +48,7 @@ def apply_metadata(
         if found == wanted:
             _reload(client, directory)
             return ()
-        if seen is not None:
+        if seen is not None and not _is_new(found):
             strange = unforeseen(seen, found, wanted)
             if strange:
                 raise SchemaError(
@@ -79,6 +79,15 @@ def apply_metadata(
                 remedy="Try again when they are done.",
             )
         ]
+    )
+
+
+def _is_new(found: JsonObject) -> bool:
+    """Whether there is nothing in it that could be lost: the metadata of an engine on its first day."""
+    sources = found.get("sources")
+    listed = list(sources.values()) if isinstance(sources, dict) else []
+    return set(found) <= {"version", "sources"} and all(
+        isinstance(source, dict) and set(source) <= {"kind", "configuration"} for source in listed
     )
 
 

@@ -164,7 +164,9 @@ class MetadataProvider(ResourceProvider):
     @_told_plainly
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         seen = olds.get("metadata")
-        self._apply(news, seen=cast(JsonObject, seen) if isinstance(seen, dict) else None)
+        # At another address there is another engine, of which the preview knew nothing.
+        same_engine = olds.get("endpoint") == news.get("endpoint")
+        self._apply(news, seen=cast(JsonObject, seen) if same_engine and isinstance(seen, dict) else None)
         return UpdateResult(_plain(news))
 
     @_told_plainly

@@ -300,6 +300,21 @@ class TestMetadata:
         with engine.client() as client:
             assert "anonymous" in str(client.export_metadata()[1])
 
+    def test_an_engine_on_its_first_day_has_nothing_to_lose(self, engine: Engine) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(inputs)
+        engine.reset()
+        engine.rows(USERS_SQL)
+        provider.update("metadata", inputs, inputs)
+        assert provider.read("metadata", dict(inputs)).inputs == inputs
+
+    def test_another_engine_is_not_the_one_that_was_seen(self, engine: Engine, project: Project) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(inputs)
+        _change_by_hand(engine, role="anonymous")
+        provider.update("metadata", {**inputs, "endpoint": NOBODY}, inputs)
+        assert provider.read("metadata", dict(inputs)).inputs == inputs
+
     def test_somebody_writes_between_read_and_replace(
         self, engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
