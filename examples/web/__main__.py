@@ -1,7 +1,7 @@
 """`python -m examples.web`: serve the page for a stack that is up. `make web` calls it.
 
-The stack is named by STACK (default ``dev``), the port by WEB_PORT (default 5173). With the local Clerk, two demo
-users are there afterwards, each with a row. Exit codes: 1 not served; else Vite's own.
+The stack is named by STACK (default ``dev``), the port by WEB_PORT (default 5173). With the local Clerk, two
+demo users are there afterwards, each with a row. Exit codes: 1 not served; else Vite's own.
 """
 
 from __future__ import annotations
@@ -43,27 +43,38 @@ class WebError(Exception):
     """The page cannot be served. The message says what to do."""
 
 
-def main(environment: Mapping[str, str]) -> int:
-    """Set up and become the page's server. Returns only when that fails."""
-    stack, port = environment.get("STACK") or "dev", environment.get("WEB_PORT") or "5173"
+FAILURES: Final = (
+    WebError, ConfigurationError, DemoRowsError, ToolchainError, ClerkError, HasuraError, AnswerLost,
+)  # fmt: skip
+
+
+def main(environment: Mapping[str, str]) -> None:
+    """Set up and become the page's server, or exit with 1 and a word on what to do."""
+    port = environment.get("WEB_PORT") or "5173"
     try:
-        origin = f"http://{HOST}:{_free_port(port)}"
-        outputs = read_outputs(_stack_outputs(environment, secrets=False))
-        _require_origin_allowed(outputs.graphql_url, origin)
-        users = _demo_users(outputs, environment) if outputs.is_local_clerk else []
-        npm_packages.ensure(Progress())
-        CONFIGURATION.parent.mkdir(exist_ok=True)
-        CONFIGURATION.write_text(json.dumps(page_configuration(stack, outputs, users), indent=2) + "\n")
-    except EngineUnreachable as error:
-        print(f"\n{error}\nThe stack {stack} is not running. `make up` starts it.", file=sys.stderr)
-        return 1
-    except (WebError, ConfigurationError, DemoRowsError, ToolchainError, ClerkError, HasuraError, AnswerLost) as error:
+        _set_up(environment, port)
+    except FAILURES as error:
         print(f"\n{error}", file=sys.stderr)
-        return 1
-    print(_how_to_sign_in(origin, outputs, users), flush=True)
+        sys.exit(1)
     vite = npm_packages.FOLDER / "node_modules" / ".bin" / "vite"
     os.chdir(npm_packages.FOLDER)
     os.execve(vite, ["vite", "--port", port, "--logLevel", "warn"], dict(environment))  # noqa: S606
+
+
+def _set_up(environment: Mapping[str, str], port: str) -> None:
+    """Have all that the page needs, and print how to sign in. Raises one of FAILURES."""
+    stack = environment.get("STACK") or "dev"
+    origin = f"http://{HOST}:{_free_port(port)}"
+    outputs = read_outputs(_stack_outputs(environment, secrets=False))
+    try:
+        _require_origin_allowed(outputs.graphql_url, origin)
+        users = _demo_users(outputs, environment) if outputs.is_local_clerk else []
+    except EngineUnreachable as error:
+        raise WebError(f"{error}\nThe stack {stack} is not running. `make up` starts it.") from None
+    npm_packages.ensure(Progress())
+    CONFIGURATION.parent.mkdir(exist_ok=True)
+    CONFIGURATION.write_text(json.dumps(page_configuration(stack, outputs, users), indent=2) + "\n")
+    print(_how_to_sign_in(origin, outputs, users), flush=True)
 
 
 def _free_port(text: str) -> int:
@@ -75,19 +86,22 @@ def _free_port(text: str) -> int:
             probe.bind((HOST, int(text)))
         except OSError:
             raise WebError(
-                f"Port {text} on {HOST} is taken, perhaps by another `make web`. Stop that, or take another port "
-                f"with `make web WEB_PORT=5174` and let its origin in (hasuraCorsDomains)."
+                f"Port {text} on {HOST} is taken, perhaps by another `make web`. Stop that, or take another "
+                f"port with `make web WEB_PORT=5174` and let its origin in (hasuraCorsDomains)."
             ) from None
     return int(text)
 
 
 def _stack_outputs(environment: Mapping[str, str], *, secrets: bool) -> dict[str, object]:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-m", "local.stack", "outputs"],
-        cwd=ROOT, env={**environment, "SECRETS": "1" if secrets else ""}, check=False, capture_output=True, text=True,
+        cwd=ROOT, env={**environment, "SECRETS": "1" if secrets else ""},
+        check=False, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode != 0:
-        raise WebError(done.stderr.strip() or "The outputs of the stack cannot be read. `make up` brings it up.")
+        raise WebError(
+            done.stderr.strip() or "The outputs of the stack cannot be read. `make up` brings it up."
+        )
     return dict(json.loads(done.stdout))
 
 
@@ -104,8 +118,8 @@ def _require_origin_allowed(graphql_url: str, origin: str) -> None:
         raise EngineUnreachable(f"{graphql_url} does not answer: {error}") from None
     if answer.headers.get("access-control-allow-origin") not in (origin, "*"):
         raise WebError(
-            f"The engine at {graphql_url} does not let pages of {origin} in. Add the origin, then bring the stack "
-            f'up:\n    eval "$(make -s env)"\n'
+            f"The engine at {graphql_url} does not let pages of {origin} in. Add the origin, then bring the "
+            f'stack up:\n    eval "$(make -s env)"\n'
             f"    pulumi config set --path 'hasuraCorsDomains[0]' {origin}\n    pulumi up"
         )
 
@@ -140,6 +154,6 @@ The page is at {origin}/    (not localhost: the local Clerk's cookie is for {HOS
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(os.environ))
+        main(os.environ)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,7 +1,7 @@
 """What the page is told of a stack. Pure: no I/O.
 
-Only outputs that are public go in, by name: an output that is added to the stack stays out of the browser until
-somebody writes it here.
+Only outputs that are public go in, by name: an output that is added to the stack stays out of the browser
+until somebody writes it here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
         problems.append(f"The stack has no public output {name}.")
         return ""
 
-    read = {name: text(name) for name in ("publishableKey", "jwtTemplate", "graphqlUrl", "jwksUrl", "issuer", "clerkApiUrl")}
+    read = {
+        name: text(name)
+        for name in ("publishableKey", "jwtTemplate", "graphqlUrl", "jwksUrl", "issuer", "clerkApiUrl")
+    }
     if problems:
         raise ConfigurationError("\n".join([*problems, "Bring the stack up: `make up`."]))
     try:

@@ -40,12 +40,12 @@ def ensure_demo_users(clerk: ClerkClient) -> list[DemoUser]:
 
 
 def ensure_rows(users: list[DemoUser], engine: HasuraClient, admin_secret: str) -> None:
-    """Insert the rows that are not there; what is there stays. Raises DemoRowsError and HasuraClient's errors."""
+    """Insert the rows that are not there; what is there stays. Raises DemoRowsError, HasuraError."""
     rows: list[Json] = [{"id": user.id, "name": user.name} for user in users]
     answer = engine.graphql(_INSERT, {"rows": rows}, headers={"X-Hasura-Admin-Secret": admin_secret})
     if answer.errors:
         said = "; ".join(str(error.get("message")) for error in answer.errors)
         raise DemoRowsError(
-            f"The rows of the demo users cannot be inserted: {said}. The page works without them, but has no row "
-            "to show. They need a table users with the columns id and name."
+            f"The rows of the demo users cannot be inserted: {said}. The page works without them, but has "
+            "no row to show. They need a table users with the columns id and name."
         )

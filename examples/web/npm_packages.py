@@ -46,9 +46,11 @@ def _ensure_node(progress: Progress, folder: Path) -> None:
     version = answer(["node", "--version"], timeout=_ANSWER_SECONDS)
     if version is None or shutil.which("npm") is None:
         raise ToolchainError(
-            f"The page needs Node.js {oldest} or newer with npm. Install them, e.g. `apt-get install nodejs npm` "
-            "or `brew install node`."
+            f"The page needs Node.js {oldest} or newer with npm. Install them, e.g. `apt-get install nodejs "
+            "npm` or `brew install node`."
         )
     found = version.stdout.strip()
     if int(found.removeprefix("v").split(".")[0]) < oldest:
-        raise ToolchainError(f"The page needs Node.js {oldest} or newer; `node` here is {found}. Install a newer one.")
+        raise ToolchainError(
+            f"The page needs Node.js {oldest} or newer; `node` here is {found}. Install a newer one."
+        )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -82,18 +82,20 @@ class Browser:
         field_.clear()
         field_.send_keys(text)
 
-    def until(self, condition: Callable[[], Found], seconds: float = 30) -> Found:
+    def until(self, condition: Callable[[], Found | Literal[False] | None], seconds: float = 30) -> Found:
         """Wait for a condition and give what it gave; fails with what the page then shows."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             if time.monotonic() > deadline:
                 shown = self.driver.find_element(By.TAG_NAME, "body").text
-                raise AssertionError(f"not so within {seconds} s; {self.screenshot('failed')} shows:\n{shown}")
+                raise AssertionError(
+                    f"not so within {seconds} s; {self.screenshot('failed')} shows:\n{shown}"
+                )
             time.sleep(0.1)
         return found
 
     def block(self, *urls: str) -> None:
-        """Let no request to these addresses through, `*` stands for anything; without any, let all through."""
+        """Let no request to these addresses through, `*` stands for anything; without any, let all pass."""
         self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(urls)})
 
     def screenshot(self, name: str) -> Path:

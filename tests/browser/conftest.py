@@ -1,4 +1,4 @@
-"""A stack with its page, and a browser for each user. What is missing on a Debian machine is installed first."""
+"""A stack with its page, and a browser for each user. What a Debian machine lacks is installed first."""
 
 from __future__ import annotations
 

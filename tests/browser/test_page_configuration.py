@@ -47,7 +47,9 @@ def test_an_application_is_named_by_its_publishable_key_alone() -> None:
 
 def test_a_proxied_application_is_called_at_its_proxy() -> None:
     proxied = REAL | {"issuer": "https://app.example.com/__clerk"}
-    assert page_configuration("prod", read_outputs(proxied), [])["proxyUrl"] == "https://app.example.com/__clerk"
+    assert (
+        page_configuration("prod", read_outputs(proxied), [])["proxyUrl"] == "https://app.example.com/__clerk"
+    )
 
 
 def test_outputs_that_are_not_named_stay_out() -> None:
@@ -65,5 +67,5 @@ def test_all_that_is_missing_is_said_at_once() -> None:
 
 
 def test_a_key_that_is_none_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="publishableKey.*pk_test_"):
+    with pytest.raises(ConfigurationError, match=r"publishableKey.*pk_test_"):
         read_outputs(LOCAL | {"publishableKey": "nonsense"})

@@ -1,4 +1,4 @@
-import { Clerk, isClerkAPIResponseError } from '@clerk/clerk-js/no-rhc';
+import { Clerk, isClerkAPIResponseError, isClerkRuntimeError } from '@clerk/clerk-js/no-rhc';
 
 import type { Configuration } from './configuration';
 import { Problem } from './problem';
@@ -23,9 +23,11 @@ export async function loadClerk(configuration: Configuration): Promise<Clerk> {
 }
 
 function unreachable(configuration: Configuration, error: unknown): Problem {
-  const said = error instanceof Error ? error.message.split('\n')[0] : String(error);
+  // Whenever a request fails, clerk-js takes the browser to be offline; what is true of it is said already.
+  const known = isClerkRuntimeError(error) && error.code === 'clerk_offline';
+  const said = known ? '' : `: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
   return new Problem(
-    `Clerk at ${new URL(configuration.jwksUrl).origin} does not answer: ${said}`,
+    `Clerk at ${new URL(configuration.jwksUrl).origin} does not answer${said}.`,
     configuration.localClerk
       ? 'Run `make up`, which starts the local Clerk, then `make web` again.'
       : 'Check the network, and that the publishable key is one of an application that still exists.',

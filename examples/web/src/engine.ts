@@ -2,11 +2,19 @@ import { Problem } from './problem';
 
 /** Asks for every row of the table: the permission leaves the user's own. */
 export const EVERY_ROW = `query EveryRow {
-  users { id name last_seen }
+  users {
+    id
+    name
+    last_seen
+  }
 }`;
 
 export const ROW_OF = `query RowOf($id: String!) {
-  users(where: { id: { _eq: $id } }) { id name last_seen }
+  users(where: { id: { _eq: $id } }) {
+    id
+    name
+    last_seen
+  }
 }`;
 
 export interface Row {

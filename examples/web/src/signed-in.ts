@@ -3,7 +3,7 @@ import type { Configuration } from './configuration';
 import { type Answer, EVERY_ROW, ROW_OF, ask } from './engine';
 import { asProblem } from './problem';
 import { type TokenFacts, tokenFacts } from './token';
-import { choices, element, onClick, onSubmit, show, tell, verdict, write } from './view';
+import { choices, element, onClick, onSubmit, show, tell, verdict, write, writeProse } from './view';
 
 type Session = NonNullable<Clerk['session']>;
 
@@ -138,11 +138,13 @@ export class SignedIn {
     write('row-id', own?.id ?? '');
     write('row-name', own?.name ?? (own ? 'null' : ''));
     write('row-last-seen', own?.last_seen ?? (own ? 'null' : ''));
-    if (foreign > 0) verdict('row-count', `${foreign} rows of other users came back: the isolation is broken. Run \`make prove\`.`, false);
-    else verdict('row-count', own ? 'One row came back: yours.' : '', true);
+    if (foreign > 0) {
+      const whose = foreign === 1 ? 'A row of another user' : `${foreign} rows of other users`;
+      verdict('row-count', `${whose} came back: the isolation is broken. Run \`make prove\`.`, false);
+    } else verdict('row-count', own ? 'One row came back: yours.' : '', true);
     show('no-row', !own);
     if (own) return;
-    write(
+    writeProse(
       'no-row-remedy',
       this.configuration.localClerk
         ? 'The role may only read, so this page cannot make it. `make web` inserts the rows of the demo users. For any other user run this SQL as the database’s owner:'
@@ -171,7 +173,7 @@ export class SignedIn {
     const foreign = answer.rows.some((row) => row.id !== userId);
     if (foreign) {
       verdict('other-verdict', 'The row of another user came back: the isolation is broken.', false);
-      write('other-meaning', 'Run `make prove`, and look at the select permission of the role on users.');
+      writeProse('other-meaning', 'Run `make prove`, and look at the select permission of the role on users.');
     } else if (answer.rows.length > 0) {
       verdict('other-verdict', 'Your own row came back.', true);
       write('other-meaning', 'This id is yours. Ask for the id of somebody else.');

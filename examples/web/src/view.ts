@@ -12,6 +12,17 @@ export function write(id: string, text: string): void {
   element(id).textContent = text;
 }
 
+/** The same, with what stands between backticks shown as code. */
+export function writeProse(id: string, text: string): void {
+  element(id).replaceChildren(
+    ...text.split('`').map((part, index) => {
+      const node = document.createElement(index % 2 === 1 ? 'code' : 'span');
+      node.textContent = part;
+      return node;
+    }),
+  );
+}
+
 export function show(id: string, shown = true): void {
   element(id).hidden = !shown;
 }
@@ -31,11 +42,11 @@ export function enter(state: State): void {
 export function tell(place: 'problem' | 'row-problem' | 'other-problem', problem: Problem | undefined): void {
   show(place, problem !== undefined);
   write(`${place}-what`, problem?.what ?? '');
-  write(`${place}-remedy`, problem?.remedy ?? '');
+  writeProse(`${place}-remedy`, problem?.remedy ?? '');
 }
 
 export function verdict(id: string, text: string, good: boolean): void {
-  write(id, text);
+  writeProse(id, text);
   element(id).classList.toggle('bad', !good);
   show(id, text !== '');
 }

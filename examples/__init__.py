@@ -1,0 +1,1 @@
+"""Programs that show how the stack is used."""
