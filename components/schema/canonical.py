@@ -392,8 +392,21 @@ def _keyed_collection(entry: Json) -> Json:
     definition = entry.get("definition") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(definition, dict):
         return entry
-    shaped: JsonObject = {**definition, "queries": _by(definition.get("queries", []), "name")}
+    queries = [_with_uniform_text(query) for query in _objects(definition.get("queries"))]
+    shaped: JsonObject = {**definition, "queries": _by(cast(Json, queries), "name")}
     return {**entry, "definition": shaped}
+
+
+def _with_uniform_text(query: JsonObject) -> JsonObject:
+    # `hasura metadata export` writes documents in its own format, the engine keeps them as they came.
+    # Imported here: few projects have query collections, and the import takes longer than all the rest.
+    from graphql import GraphQLError, parse, print_ast  # noqa: PLC0415
+
+    text = query.get("query")
+    try:
+        return {**query, "query": print_ast(parse(text))} if isinstance(text, str) else query
+    except GraphQLError:
+        return query
 
 
 def _by(value: Json, field: str) -> Json:

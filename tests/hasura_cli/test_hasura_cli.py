@@ -1,0 +1,150 @@
+"""The real Hasura CLI and our providers on one engine: either may be used next, none sees a difference."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.schema.migrations import read_migrations
+from tests.hasura_cli.conftest import Project
+
+PRESENT = ("present", "present")
+
+
+def versions(project: Project) -> list[int]:
+    return [each.version for each in read_migrations(project.root / "migrations").of("default")]
+
+
+def expected_ledger(project: Project, origin: str) -> list[tuple[object, ...]]:
+    found = read_migrations(project.root / "migrations").of("default")
+    return [(each.version, each.name, origin, each.up.checksum) for each in found]
+
+
+def test_the_cli_sees_no_difference_after_our_deployment(project: Project) -> None:
+    project.migrate()
+    project.apply_metadata()
+    assert project.status() == dict.fromkeys(versions(project), PRESENT)
+    assert project.differences() == ""
+    text = project.cli("migrate", "apply", "--database-name", "default").log
+    assert "nothing to apply" in text
+    project.assert_no_difference_for_pulumi()
+
+
+def test_we_adopt_what_the_cli_applied(project: Project) -> None:
+    project.cli("migrate", "apply", "--database-name", "default")
+    project.cli("metadata", "apply")
+    project.migrate()
+    assert project.ledger() == expected_ledger(project, "adopted")
+    project.apply_metadata()
+    assert project.status() == dict.fromkeys(versions(project), PRESENT)
+    project.assert_no_difference_for_pulumi()
+
+
+def test_metadata_applied_by_the_cli_is_no_difference_for_us(project: Project) -> None:
+    project.migrate()
+    project.cli("metadata", "apply")
+    project.assert_no_difference_for_pulumi()
+    assert project.differences() == ""
+
+
+def test_metadata_exported_by_the_cli_is_no_difference_for_us(project: Project) -> None:
+    project.migrate()
+    project.apply_metadata()
+    before = project.metadata_inputs()
+    shutil.rmtree(project.root / "hasura_metadata" / "databases")
+    project.cli("metadata", "export")
+    assert project.metadata_inputs() == before
+    project.assert_no_difference_for_pulumi()
+    project.apply_metadata()
+    assert project.differences() == ""
+
+
+def test_the_cli_formats_queries_in_its_own_way(rich_project: Project) -> None:
+    file = rich_project.root / "hasura_metadata/query_collections.yaml"
+    theirs = file.read_text()
+    ours = theirs.replace("\t", "    ")
+    assert ours != theirs
+    file.write_text(ours)
+    rich_project.migrate()
+    rich_project.apply_metadata()
+    rich_project.cli("metadata", "export")
+    assert file.read_text() == theirs
+    rich_project.assert_no_difference_for_pulumi()
+
+
+def test_our_change_is_what_the_cli_calls_a_difference(rich_project: Project) -> None:
+    """The comparisons above can fail: a permission less is seen by both."""
+    rich_project.migrate()
+    rich_project.apply_metadata()
+    file = rich_project.root / "hasura_metadata/databases/default/tables/public_orders.yaml"
+    file.write_text(file.read_text().replace("        - total\n", "", 1))
+    assert "total" in rich_project.differences()
+    with pytest.raises(AssertionError):
+        rich_project.assert_no_difference_for_pulumi()
+    rich_project.apply_metadata()
+    assert rich_project.differences() == ""
+    rich_project.assert_no_difference_for_pulumi()
+
+
+def test_a_whole_deployment_by_the_cli(rich_project: Project) -> None:
+    rich_project.cli("deploy")
+    rich_project.migrate()
+    rich_project.apply_metadata()
+    rich_project.assert_no_difference_for_pulumi()
+    assert rich_project.ledger() == expected_ledger(rich_project, "adopted")
+
+
+def test_taking_turns(rich_project: Project) -> None:
+    """Ours, then the CLI's, then ours: each applies only what is new."""
+    rich_project.migrate()
+    ours = expected_ledger(rich_project, "applied")
+    write(rich_project, "1900000000001_theirs", "create table theirs (id int);", "drop table theirs;")
+    rich_project.cli("migrate", "apply", "--database-name", "default")
+    assert rich_project.refusals() == []
+    write(rich_project, "1900000000002_ours", "create table ours (id int);", "drop table ours;")
+    rich_project.migrate()
+    assert [row[:3] for row in rich_project.ledger()] == [
+        *(row[:3] for row in ours),
+        (1900000000001, "theirs", "adopted"),
+        (1900000000002, "ours", "applied"),
+    ]
+    assert set(rich_project.status().values()) == {PRESENT}
+    rich_project.assert_no_difference_for_pulumi(metadata=False)
+
+
+def test_rolled_back_by_the_cli(rich_project: Project) -> None:
+    """Our preview tells it, with the way out, and does not run anything again by itself."""
+    write(rich_project, "1900000000001_more", "create table more (id int);", "drop table more;")
+    rich_project.migrate()
+    rich_project.cli("migrate", "apply", "--down", "1", "--database-name", "default")
+    (refused,) = rich_project.refusals()
+    assert "1900000000001_more" in refused
+    assert "repair --source default --forget 1900000000001" in refused
+
+
+def test_baseline_of_a_database_that_nobody_migrated(rich_project: Project) -> None:
+    first, second = versions(rich_project)[:2]
+    for version in (first, second):
+        (folder,) = (rich_project.root / "migrations" / "default").glob(f"{version}_*")
+        rich_project.stage.database.rows((folder / "up.sql").read_text())
+    assert rich_project.status()[first] == ("present", "absent")
+    baseline = {"baseline": {"default": second}}
+    rich_project.migrate(**baseline)
+    rows = {row[0]: row[2] for row in rich_project.ledger()}
+    later = versions(rich_project)[2:]
+    assert rows == {first: "baseline", second: "baseline", **dict.fromkeys(later, "applied")}
+    assert set(rich_project.status().values()) == {PRESENT}
+    assert "nothing to apply" in rich_project.cli("migrate", "apply", "--database-name", "default").log
+    rich_project.apply_metadata()
+    assert rich_project.refusals(**baseline) == []
+    rich_project.assert_no_difference_for_pulumi()
+
+
+def write(project: Project, name: str, up: str, down: str) -> Path:
+    folder = project.root / "migrations" / "default" / name
+    folder.mkdir()
+    (folder / "up.sql").write_text(up)
+    (folder / "down.sql").write_text(down)
+    return folder
