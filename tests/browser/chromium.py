@@ -106,7 +106,7 @@ class Browser:
     def exchanges(self) -> list[Exchange]:
         """Everything that pages have sent and got since the start, in order."""
         finished = []
-        for entry in self.driver.get_log("performance"):
+        for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
             message = json.loads(entry["message"])["message"]
             kind, given = message["method"], message["params"]
             if kind == "Network.requestWillBeSent" and given["request"]["url"].startswith("http"):

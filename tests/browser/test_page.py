@@ -126,7 +126,7 @@ def test_what_keeps_the_page_from_being_served_is_said(
 ) -> None:
     ports = {"taken": page.url.rsplit(":", 1)[1], "free": str(free_port())}
     given = {name: value.format(**ports) for name, value in environment.items()}
-    assert said.format(**ports) in page.project.run("make", "web", **given).failed()
+    assert said.format(**ports) in page.project.run("make", "web", timeout=120, **given).failed()
 
 
 def test_each_user_sees_their_own_row(page: WebPage, pair: tuple[Person, Person]) -> None:
@@ -311,7 +311,7 @@ def test_a_clerk_that_is_slow_is_told_while_the_page_waits(page: WebPage, grace:
 
 def test_an_application_is_called_where_its_key_says(page: WebPage, browser: Callable[[], Browser]) -> None:
     window, host = browser(), "quick-fox-1.clerk.accounts.dev"
-    change = {
+    change: dict[str, object] = {
         "publishableKey": publishable_key_for(host),
         "proxyUrl": None,
         "localClerk": False,
