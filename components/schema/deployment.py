@@ -21,6 +21,7 @@ from components.hasura.client import (
 )
 from components.hasura.json_types import Json, JsonObject
 from components.schema import catalog_state, ledger
+from components.schema.evidence import with_evidence
 from components.schema.ledger import LedgerRow, Origin, SqlParts, Timeouts
 from components.schema.migrations import Migration, MigrationSet, SqlFile
 from components.schema.plan import Plan, Policy, SourcePlan, SourceState, make_plan
@@ -164,7 +165,7 @@ def _until_done(
     idle = 0
     before: dict[str, SourceState] | None = None
     while True:
-        states = read_states(client, sorted(migrations.sources))
+        states = with_evidence(client, migrations, read_states(client, sorted(migrations.sources)))
         if before is not None and outcome.in_doubt:
             outcome.done += _found_since(before, states, outcome)
             outcome.in_doubt = False

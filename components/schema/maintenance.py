@@ -19,6 +19,7 @@ from components.schema.deployment import (
     run_plan,
     write_catalog,
 )
+from components.schema.evidence import with_evidence
 from components.schema.ledger import LedgerRow, Timeouts
 from components.schema.migrations import Migration, MigrationSet
 from components.schema.plan import Plan, SourcePlan, make_plan
@@ -50,7 +51,7 @@ class Status:
 
 def status(client: HasuraClient, migrations: MigrationSet, settings: Settings) -> Status:
     """Compare files, ledgers and catalog state. Changes nothing."""
-    states = read_states(client, sorted(migrations.sources))
+    states = with_evidence(client, migrations, read_states(client, sorted(migrations.sources)))
     rows: list[StatusRow] = []
     for source, state in states.items():
         local = {m.version: m for m in migrations.of(source)}

@@ -29,11 +29,13 @@ class Policy:
 class SourceState:
     """What a database and the engine know: `ledger` is None where there is no ledger yet; `catalog` is
     what the Hasura CLI recorded ({version: dirty}), None where it has no entry for the source.
-    `invalid_indexes` are looked up only where a migration outside a transaction was not seen to end."""
+    `invalid_indexes` are looked up only where a migration outside a transaction was not seen to end.
+    `still_there` are versions that the catalog state has lost although the database shows their change."""
 
     ledger: tuple[LedgerRow, ...] | None = None
     catalog: Mapping[int, bool] | None = None
     invalid_indexes: tuple[str, ...] = ()
+    still_there: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def _plan_source(
     for version in sorted(catalog):
         if version not in recorded and version not in adopted:
             problems.append(_unknown_in_catalog(source, version, local.get(version)))
-    problems += _rolled_back_elsewhere(source, recorded.values(), state.catalog)
+    problems += _rolled_back_elsewhere(source, state)
 
     base = (policy.baseline or {}).get(source)
     baseline: tuple[Migration, ...] = ()
@@ -194,15 +196,25 @@ def _unknown_in_catalog(source: str, version: int, migration: Migration | None) 
     )
 
 
-def _rolled_back_elsewhere(
-    source: str, recorded: Iterable[LedgerRow], catalog: Mapping[int, bool] | None
-) -> Iterable[Problem]:
-    # No entry at all for the source is a new or emptied metadata database: the ledger is then simply
-    # written to it again. One version that was there and is not any more is somebody's doing.
+def lost_in_catalog(state: SourceState) -> tuple[LedgerRow, ...]:
+    """Rows that the catalog state was told of and does not hold any more.
+
+    No entry at all for the source is a new or emptied metadata database: nothing is lost then, the ledger is
+    simply written to it again. One version that was there and is not any more is somebody's doing.
+    """
+    catalog = state.catalog
     if catalog is None:
-        return
-    for row in recorded:
-        if row.in_catalog and row.state == "done" and row.version not in catalog:
+        return ()
+    return tuple(
+        row
+        for row in state.ledger or ()
+        if row.in_catalog and row.state == "done" and row.version not in catalog
+    )
+
+
+def _rolled_back_elsewhere(source: str, state: SourceState) -> Iterable[Problem]:
+    for row in lost_in_catalog(state):
+        if row.version not in state.still_there:
             yield Problem(
                 path=f"migrations/{source}/{row.key}",
                 message=(

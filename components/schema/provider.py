@@ -27,6 +27,7 @@ from components.schema.deployment import (
     ledger_keys,
     read_states,
 )
+from components.schema.evidence import with_evidence
 from components.schema.ledger import Timeouts
 from components.schema.lint import Lint, lint
 from components.schema.maintenance import rehearse_pending
@@ -255,7 +256,8 @@ def _back_up(client: HasuraClient, local: MigrationSet, settings: Settings, fold
     """Where the stack asks for it: a dump before the first migration that destroys."""
     if not folder:
         return
-    plan, problems = make_plan(local, read_states(client, sorted(local.sources)), settings.policy)
+    states = with_evidence(client, local, read_states(client, sorted(local.sources)))
+    plan, problems = make_plan(local, states, settings.policy)
     if problems:
         # Told by the deployment itself, which makes the plan anew.
         return
@@ -351,7 +353,7 @@ def _states_if_reachable(local: MigrationSet, olds: Props, news: Props) -> dict[
             continue
         try:
             with _client(props, timeout=PREVIEW_TIMEOUT) as client:
-                return read_states(client, sorted(local.sources))
+                return with_evidence(client, local, read_states(client, sorted(local.sources)))
         except (EngineUnreachable, AnswerLost):
             continue
         except HasuraError as error:

@@ -50,6 +50,7 @@ def _states(case: dict, local: MigrationSet) -> dict[str, SourceState]:
             ledger=tuple(_row(row, local, source) for row in ledger[source]) if source in ledger else None,
             catalog=catalog.get(source),
             invalid_indexes=tuple((case.get("invalid_indexes") or {}).get(source, ())),
+            still_there=frozenset((case.get("still_there") or {}).get(source, ())),
         )
         for source in {*local.sources, *ledger, *catalog}
     }
