@@ -58,7 +58,9 @@ def main(environment: Mapping[str, str]) -> None:
         sys.exit(1)
     vite = npm_packages.FOLDER / "node_modules" / ".bin" / "vite"
     os.chdir(npm_packages.FOLDER)
-    os.execve(vite, ["vite", "--port", port, "--logLevel", "warn"], dict(environment))  # noqa: S606
+    # The server of the page has no use for keys and passphrases.
+    kept = {name: value for name, value in environment.items() if not name.startswith(("PULUMI_", "CLERK_"))}
+    os.execve(vite, ["vite", "--port", port, "--logLevel", "warn"], kept)  # noqa: S606
 
 
 def _set_up(environment: Mapping[str, str], port: str) -> None:

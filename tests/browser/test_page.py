@@ -371,6 +371,7 @@ def test_no_secret_is_in_anything_that_a_browser_gets(
     assert all(len(secret) > 20 for secret in secrets)
     seen = {str(file): file.read_bytes() for file in (page.folder / "dist").rglob("*") if file.is_file()}
     seen |= {str(file): file.read_bytes() for file in (page.folder / "public").iterdir()}
+    seen["the output of make web"] = page.said.encode()
     for person in (ada, grace):
         for number, each in enumerate(person.browser.exchanges()):
             sent = json.dumps([each.url, each.headers, each.sent])
