@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import yaml
 
 from local.images import ConfiguredImages, ImageError, Part, ensure, resolve
 
@@ -62,8 +61,8 @@ def _load(file: Path) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
     except FileNotFoundError:
         return {}
     try:
-        return YAML(typ="safe", pure=True).load(text) or {}
-    except YAMLError as error:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
         raise ImageError(f"{file.name} is not valid YAML: {error}") from None
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from socket import AF_INET, SOCK_STREAM, socket
 
 import psycopg
-from ruamel.yaml import YAML
+import yaml
 
 from local import images
 from tests.images.containers import docker
@@ -70,7 +70,7 @@ def network() -> Iterator[str]:
 @contextmanager
 def postgres(*, network: str = "bridge") -> Iterator[Postgres]:
     """Postgres of the stack's image, on a free port of the loopback address."""
-    manifest = YAML(typ="safe").load(ROOT / "Pulumi.yaml")
+    manifest = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     configured = manifest["config"]["postgresImage"]["default"]
     image = images.resolve(configured, "postgres").image
     name, password = f"test-engine-{secrets.token_hex(5)}", secrets.token_hex(16)

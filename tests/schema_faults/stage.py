@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from ruamel.yaml import YAML
+import yaml
 
 from components.hasura.client import HasuraClient
 from components.hasura.json_types import JsonObject
@@ -160,7 +160,7 @@ def _postgres_image() -> str:
 
 
 def _configured(part: str) -> str:
-    return str(YAML(typ="safe").load(ROOT / "Pulumi.yaml")["config"][f"{part}Image"]["default"])
+    return str(yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"][f"{part}Image"]["default"])
 
 
 @contextmanager
