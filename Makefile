@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
+.PHONY: help rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ outputs: tools ## the stack's outputs as JSON; SECRETS=1 shows secrets too
 
 prove: tools ## prove again that one user cannot see another's row
 	@$(VENV) -m local.stack prove
+
+rotate-drill: images ## rehearse a rotation of Clerk's signing key on throwaway containers; two minutes
+	@$(VENV) -m local.stack rotate_drill
 
 web: tools ## serve a page that signs in and shows its user's own row; needs the stack up
 	@$(VENV) -m examples.web

@@ -1,5 +1,7 @@
 """The whole deployment: settings -> Postgres -> Clerk -> Hasura -> schema -> outputs."""
 
+import json
+
 import pulumi
 import pulumi_docker as docker
 
@@ -8,6 +10,8 @@ from components.container import configured_image
 from components.clerk.jwt_template import JwtTemplate
 from components.hasura.container import HasuraContainer
 from components.postgres.container import PostgresContainer
+from components.proof.resource import RowIsolationProof
+from components.proof.target import INSTANCE_KEY, OWN_KEY
 from components.schema.resources import Metadata, Migrations
 
 checked = preflight.load()
@@ -61,7 +65,7 @@ migrations = Migrations(
     admin_secret=engine.admin_secret,
     opts=pulumi.ResourceOptions(depends_on=[engine.service.healthy], deleted_with=engine.service.container),
 )
-Metadata(
+metadata = Metadata(
     "metadata",
     schema=schema,
     endpoint=engine.url,
@@ -69,16 +73,33 @@ Metadata(
     opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.service.container),
 )
 
-outputs = {
+outputs: dict[str, pulumi.Input[str]] = {
     "graphqlUrl": f"{engine.url}/v1/graphql",
     "hasuraUrl": engine.url,
     "jwksUrl": clerk.jwks_url,
     "issuer": clerk.issuer,
+    "frontendApiUrl": clerk.frontend_api_url,
     "jwtTemplate": jwt_template.name,
+    "claimsNamespace": template.claims_namespace,
+    "tokensSignedBy": OWN_KEY if template.signing_key else INSTANCE_KEY,
     "publishableKey": clerk.publishable_key,
     "clerkApiUrl": clerk.api_url,
-    "adminSecret": engine.admin_secret,
-    "databaseUrl": database.published_url,
 }
+if settings.hasura.jwt.header:
+    outputs["jwtHeader"] = json.dumps(settings.hasura.jwt.header)
+if settings.proof:
+    proof = RowIsolationProof(
+        "row-isolation",
+        stack=outputs,
+        admin_secret=engine.admin_secret,
+        jwt_secret=engine.jwt_secret,
+        chain={"claims": checked.claims, "lifetime": template.lifetime, "engine": engine.service.container.id},
+        schema=schema,
+        opts=pulumi.ResourceOptions(
+            depends_on=[jwt_template, migrations, metadata], deleted_with=engine.service.container
+        ),
+    )
+    outputs["provenAt"] = proof.proven_at
+outputs |= {"adminSecret": engine.admin_secret, "databaseUrl": database.published_url}
 for name, value in outputs.items():
     pulumi.export(name, value)

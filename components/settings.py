@@ -182,6 +182,7 @@ class Settings:
     clerk: ClerkSettings
     hasura: HasuraSettings
     schema: SchemaSettings
+    proof: bool
     project: str = field(default=PROJECT)
 
     def docker_name(self, part: str | None = None) -> str:
@@ -266,6 +267,8 @@ class _StackConfig(BaseModel):
     jwt_issuer: ClerkUrl
     production: bool
     allow_development_keys: bool
+    proof: bool
+    proof_in_production: bool
     jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
     jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
     jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
@@ -552,6 +555,17 @@ def _relation_problems(parsed: _StackConfig) -> list[Problem]:
                     write=f"pulumi config rm {key}    # or, if nobody real signs in: pulumi config rm production",
                 )
             )
+    live_key = not parsed.local_clerk and parsed.clerk_publishable_key.startswith("pk_live_")
+    if parsed.proof and live_key and not parsed.proof_in_production:
+        problems.append(
+            Problem(
+                key="proof",
+                what="is true, yet clerkPublishableKey is that of a production instance; "
+                "each proof makes two users there and removes them again",
+                write="pulumi config set proof false    # or, if that is meant: "
+                "pulumi config set proofInProduction true",
+            )
+        )
     if parsed.user_role == "admin":
         problems.append(
             Problem(
@@ -651,6 +665,7 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
     )
     return Settings(
         stack=stack,
+        proof=parsed.proof,
         containers=ContainerSettings(
             bind_address=bind_address,
             start_seconds=parsed.start_seconds,

@@ -162,8 +162,8 @@ def findings(claims: Mapping[str, Json], namespace: str = HASURA_NAMESPACE) -> l
 def audience_findings(claims: Mapping[str, Json], audience: Sequence[str]) -> list[Finding]:
     """Hold the claim ``aud`` against the audiences that Hasura is told to accept.
 
-    Hasura compares them only where a token has the claim: one without it passes, so a forgotten ``aud`` fences
-    nothing off and says so nowhere.
+    Hasura compares them only where a token has the claim: one without it passes, so a forgotten ``aud``
+    fences nothing off and says so nowhere.
     """
     if not audience:
         return [
@@ -179,8 +179,8 @@ def audience_findings(claims: Mapping[str, Json], audience: Sequence[str]) -> li
         return [
             Finding(
                 path=("aud",),
-                problem=f"it is missing, and jwtAudience asks for {listed}; Hasura lets a token without aud pass, "
-                "so the audience would keep nobody out",
+                problem=f"it is missing, and jwtAudience asks for {listed}; Hasura lets a token without "
+                "aud pass, so the audience would keep nobody out",
                 remedy=f"Write aud into jwtTemplateClaims, as {audience[0]}",
             )
         ]

@@ -25,10 +25,10 @@ from pulumi.output import Unknown
 from components.provider_error import ProviderError, told_plainly, warn
 
 from . import claims as claim_rules
-from . import keys
 from .answers import JwtTemplateRecord, TemplateContent
 from .claims import Claims, Json
 from .client import ClerkClient
+from .credentials import Credentials, configured
 from .errors import ClerkError
 from .signing_key import ALGORITHMS
 
@@ -49,14 +49,10 @@ class JwtTemplateProvider(ResourceProvider):
     the same. Clerk's secret key comes from the stack's configuration or the environment, never from an input.
     """
 
-    _secret_key: str | None = None
-    _is_local: bool = False
-    _api_url: str | None = None
+    _credentials = Credentials()
 
     def configure(self, req: ConfigureRequest) -> None:
-        self._is_local = str(req.config.get("localClerk") or "").lower() == "true"
-        self._api_url = req.config.get("clerkApiUrl")
-        self._secret_key = os.environ.get("CLERK_SECRET_KEY") or req.config.get("clerkSecretKey") or None
+        self._credentials = configured(req.config, os.environ)
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         return CheckResult(news, [CheckFailure(where, what) for where, what in input_problems(news)])
@@ -86,7 +82,7 @@ class JwtTemplateProvider(ResourceProvider):
             except ClerkError as error:
                 if error.status == 404:
                     return ReadResult("", {})
-                if error.nothing_sent and self._uses_local_clerk(props):
+                if error.nothing_sent and self._credentials.uses_local_clerk(props.get("api_url")):
                     # Its container may be gone; the next `up` makes it anew, on the same data.
                     warn(f"{error} The template of the local Clerk is taken to be as it was.")
                     return ReadResult(id_, dict(props), _inputs(props))
@@ -117,35 +113,15 @@ class JwtTemplateProvider(ResourceProvider):
             try:
                 client.delete_jwt_template(_id)
             except ClerkError as error:
-                if error.nothing_sent and self._uses_local_clerk(_props):
+                if error.nothing_sent and self._credentials.uses_local_clerk(_props.get("api_url")):
                     # A stack can be taken down after its local Clerk was removed by hand.
                     warn(f"{error} The local Clerk is gone, and the template is taken to be gone with it.")
                     return
                 if error.status != 404:
                     raise ProviderError(str(error)) from None
 
-    def _uses_local_clerk(self, props: Mapping[str, Any]) -> bool:
-        """Whether this template lives at the local Clerk, also after the stack has moved on to a real one.
-
-        A real key must never go to an address on this machine that nobody configured for it.
-        """
-        url = str(props.get("api_url"))
-        return url.startswith("http://") and (
-            self._is_local or url.rstrip("/") != (self._api_url or "").rstrip("/")
-        )
-
     def _client(self, props: Mapping[str, Any]) -> ClerkClient:
-        url = str(props.get("api_url"))
-        key = keys.LOCAL_SECRET_KEY if self._uses_local_clerk(props) else self._secret_key
-        if key is None:
-            raise ProviderError(
-                f"No secret key is configured for Clerk at {url}. "
-                "Run `pulumi config set --secret clerkSecretKey`, or export CLERK_SECRET_KEY."
-            )
-        try:
-            return ClerkClient(url, key, notice=warn)
-        except keys.KeyFormatError as error:
-            raise ProviderError(f"Clerk at {url}: {error}") from None
+        return self._credentials.client(props.get("api_url"))
 
 
 def input_problems(props: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -17,24 +17,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from components.clerk import keys
 from components.clerk.client import ClerkClient
 from components.clerk.errors import ClerkError
 
-from .run import Proof, prove
+from .exit_codes import FAILED, INTERRUPTED, NOT_MADE, PROVEN
+from .report import show
+from .run import prove
 from .target import Target, TargetError, read_target
 from .throwaway import ProofError, new_run
-
-PROVEN: Final = 0
-FAILED: Final = 1
-NOT_MADE: Final = 2
-INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], console: Console) -> int:
@@ -65,27 +59,6 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], console: Cons
         return INTERRUPTED
     show(proof, console)
     return PROVEN if proof.passed else FAILED
-
-
-def show(proof: Proof, console: Console) -> None:
-    """Print a proof as a table, with where to look for each line that failed."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "tried", "expected", "seen"):
-        table.add_column(heading, overflow="fold")
-    for verdict in proof.verdicts:
-        sign = "[green]ok[/]" if verdict.passed else "[bold red]FAILED[/]"
-        table.add_row(sign, *(escape(text) for text in (verdict.name, verdict.expected, verdict.seen)))
-    console.print(f"Tokens from the {proof.way}.", markup=False)
-    console.print(table)
-    failed = [verdict for verdict in proof.verdicts if not verdict.passed]
-    for verdict in failed:
-        console.print(f"[bold red]{escape(verdict.name)}[/]: look at {escape(verdict.look_at)}.")
-    total = len(proof.verdicts)
-    console.print(
-        f"[bold red]Not proven: {len(failed)} of {total} lines failed.[/]"
-        if failed
-        else f"[green]Proven: all {total} lines hold.[/]"
-    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -278,11 +278,14 @@ def judge(case: Case, answer: Answer) -> Verdict:
             return _verdict(case, _described(answer), passed=passed)
 
 
-def judge_token(person: Person, *, issuer: str, key_ids: Sequence[str] | None) -> Verdict:
+def judge_token(
+    person: Person, *, issuer: str, key_ids: Sequence[str] | None, namespace: str = HASURA_NAMESPACE
+) -> Verdict:
     """Hold a token against what Hasura does not insist on.
 
     The engine accepts a token without ``iss`` or ``exp`` even when an issuer is configured, so the proof
     looks itself. ``key_ids`` are those of the JWKS that the engine reads; None passes that over.
+    ``namespace`` is the claim in which Hasura's stand.
     """
     expected = "issuer, expiry, own id, a known key, no admin"
     name = f"{person.label}: token"
@@ -296,14 +299,14 @@ def judge_token(person: Person, *, issuer: str, key_ids: Sequence[str] | None) -
             passed=False,
             look_at="clerkApiUrl and issuer",
         )
-    namespace = claims.get(HASURA_NAMESPACE)
-    hasura = namespace if isinstance(namespace, Mapping) else {}
+    within = claims.get(namespace)
+    hasura = within if isinstance(within, Mapping) else {}
     roles = hasura.get(ALLOWED_ROLES)
     template = "the JWT template's claims"
     checks = (
         (claims.get("iss") == issuer, f"iss is {claims.get('iss')!r}", f"the issuer, configured as {issuer}"),
         (isinstance(claims.get("exp"), int | float), "no exp", "the lifetime of the JWT template"),
-        (isinstance(namespace, Mapping), f"no claim {HASURA_NAMESPACE}", template),
+        (isinstance(within, Mapping), f"no claim {namespace}", template),
         (hasura.get(USER_ID) == person.user_id, f"{USER_ID} is {hasura.get(USER_ID)!r}", template),
         (not (isinstance(roles, Sequence) and "admin" in roles), "the role admin is allowed", template),
         (

@@ -41,7 +41,7 @@ def signed_by_another(token: str, mine: str, other: str) -> str:
         cast("dict[str, object]", _replaced(claims, mine, other)),
         key,
         algorithm="RS256",
-        headers={"kid": header.get("kid")},
+        headers={"kid": header["kid"]} if "kid" in header else None,
     )
 
 

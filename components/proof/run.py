@@ -42,11 +42,11 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
         removed = remove_leftovers(clerk, engine, target.admin_secret)
         if removed:
             notice(f"Removed {removed} throwaway users that an earlier proof had left.")
-        jwks = _jwks(target)
+        jwks = _jwks(target) if target.keys_from_jwks else None
         with people(
             run,
             clerk=clerk,
-            frontend_api_url=target.issuer,
+            frontend_api_url=target.frontend_api_url,
             engine=engine,
             admin_secret=target.admin_secret,
             template=target.template,
@@ -54,10 +54,13 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
             notice=notice,
         ) as signed_in:
             first, second = signed_in.people
-            key_ids = [str(key.get("kid")) for key in jwks]
-            verdicts = [judge_token(p, issuer=target.issuer, key_ids=key_ids) for p in (first, second)]
-            rsa = next((key for key in jwks if key.get("kty") == "RSA"), None)
-            verdicts += [judge(case, _ask(engine, case)) for case in cases(first, second, rsa)]
+            key_ids = None if jwks is None else [str(key.get("kid")) for key in jwks]
+            verdicts = [
+                judge_token(p, issuer=target.issuer, key_ids=key_ids, namespace=target.claims_namespace)
+                for p in (first, second)
+            ]
+            rsa = next((key for key in jwks or () if key.get("kty") == "RSA"), None)
+            verdicts += [judge(case, _ask(engine, case, target.header)) for case in cases(first, second, rsa)]
             verdicts.append(
                 _unchanged((first, second), read_rows(engine, target.admin_secret, ids=_ids(first, second)))
             )
@@ -68,9 +71,21 @@ def _ids(*persons: Person) -> list[str]:
     return [person.user_id for person in persons]
 
 
-def _ask(engine: HasuraClient, case: Case) -> Answer:
+def token_header(header: Mapping[str, str], token: str) -> dict[str, str]:
+    """The request header that carries a token. ``header`` is in the form of Hasura's JWT secret."""
+    match header.get("type", "Authorization"):
+        case "Cookie":
+            return {"Cookie": f"{header['name']}={token}"}
+        case "CustomHeader":
+            return {header["name"]: token}
+        case _:
+            return {"Authorization": f"Bearer {token}"}
+
+
+def _ask(engine: HasuraClient, case: Case, header: Mapping[str, str]) -> Answer:
+    sent = dict(case.headers) | (token_header(header, case.token) if case.token is not None else {})
     try:
-        answer = engine.graphql(case.query, case.variables, token=case.token, headers=case.headers)
+        answer = engine.graphql(case.query, case.variables, headers=sent)
     except HasuraError as error:
         return Answer(
             data=None, errors=[{"message": error.message, "extensions": {"code": f"http-{error.status}"}}]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from components.clerk import keys
+from components.clerk.claims import HASURA_NAMESPACE
+
+OWN_KEY: Final = "a key of one's own"
+INSTANCE_KEY: Final = "the instance's key"
+"""What the output ``tokensSignedBy`` may say."""
 
 _GRAPHQL_PATH: Final = "/v1/graphql"
 
@@ -21,15 +27,23 @@ class TargetError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A stack under proof. Addresses are without a slash at their end."""
+    """A stack under proof. Addresses are without a slash at their end.
+
+    ``keys_from_jwks`` is false where tokens are signed by a key that no JWKS shows. ``header`` says where a token
+    goes, in the form of Hasura's JWT secret; empty is ``Authorization``.
+    """
 
     engine_url: str
     clerk_api_url: str
+    frontend_api_url: str
     issuer: str
     jwks_url: str
     template: str
     publishable_key: keys.PublishableKey
     admin_secret: str = field(repr=False)
+    claims_namespace: str = HASURA_NAMESPACE
+    keys_from_jwks: bool = True
+    header: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_local_clerk(self) -> bool:
@@ -44,7 +58,9 @@ class Target:
 
 def read_target(outputs: Mapping[str, object]) -> Target:
     """Read the outputs of a stack: ``graphqlUrl``, ``issuer``, ``jwksUrl``, ``jwtTemplate``, ``clerkApiUrl``,
-    ``publishableKey`` and ``adminSecret``, all of them texts. Others are passed over. Raises TargetError.
+    ``publishableKey`` and ``adminSecret``, all of them texts; ``frontendApiUrl`` where it is not the issuer,
+    ``claimsNamespace`` and ``jwtHeader`` (JSON) where they are not the usual ones, and ``tokensSignedBy``, which
+    is OWN_KEY where no JWKS has the key. Others are passed over. Raises TargetError.
     """
     problems: list[str] = []
 
@@ -57,6 +73,10 @@ def read_target(outputs: Mapping[str, object]) -> Target:
         else:
             return value
         return ""
+
+    def optional(key: str) -> str:
+        value = outputs.get(key)
+        return value if isinstance(value, str) else ""
 
     graphql_url, publishable = text("graphqlUrl"), text("publishableKey")
     issuer, jwks_url = text("issuer").rstrip("/"), text("jwksUrl")
@@ -74,9 +94,13 @@ def read_target(outputs: Mapping[str, object]) -> Target:
     return Target(
         engine_url=graphql_url.removesuffix(_GRAPHQL_PATH),
         clerk_api_url=clerk_api_url,
+        frontend_api_url=optional("frontendApiUrl").rstrip("/") or issuer,
         issuer=issuer,
         jwks_url=jwks_url,
         template=template,
         publishable_key=key,
         admin_secret=admin_secret,
+        claims_namespace=optional("claimsNamespace") or HASURA_NAMESPACE,
+        keys_from_jwks=optional("tokensSignedBy") != OWN_KEY,
+        header=json.loads(optional("jwtHeader") or "{}"),
     )

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 SECRET_OUTPUTS = {"adminSecret", "databaseUrl"}
 PLAIN_OUTPUTS = {
     "graphqlUrl", "hasuraUrl", "jwksUrl", "issuer", "jwtTemplate", "publishableKey", "clerkApiUrl",
+    "frontendApiUrl", "claimsNamespace", "tokensSignedBy", "provenAt",
 }
 
 

@@ -16,6 +16,7 @@ from components.clerk import keys
 from components.clerk.answers import Domain, Instance
 from components.clerk.instance_check import InstanceFacts, Jwks
 from components.container import Image
+from components.proof.provider import INPUTS
 from local.images import stack as stack_images
 
 DYNAMIC = "pulumi-python:dynamic"
@@ -55,6 +56,8 @@ EXPECTED = {
     "Container/hasura": ("docker:index/container:Container", "HasuraContainer/hasura", {"envs"}, False),
     "Migrations/migrations": (f"{DYNAMIC}/hasura:Migrations", STACK, {"admin_secret"}, False),
     "Metadata/metadata": (f"{DYNAMIC}/hasura:Metadata", STACK, {"admin_secret"}, False),
+    "RowIsolation/row-isolation": (
+        f"{DYNAMIC}/proof:RowIsolation", STACK, {"admin_secret", "jwt_secret"}, False),
 }
 
 
@@ -88,6 +91,7 @@ def production(change: dict[str, str] | None = None, *encrypted: str) -> Graph:
         "localClerk": "false",
         "standIns": "false",
         "protectData": "true",
+        "proofInProduction": "true",
         "clerkPublishableKey": keys.publishable_key_for("clerk.example.com", kind="live"),
         "clerkSecretKey": "sk_live_" + "a" * 40,
     }
@@ -131,6 +135,32 @@ def test_a_stack_with_a_real_clerk_has_nothing_local() -> None:
     assert graph.resources["JwtTemplate/jwt-template"].inputs["api_url"] == "https://api.clerk.com"
 
 
+def test_the_proof_is_made_where_it_is_asked_for(dev: Graph) -> None:
+    without = deploy(stack_config("dev") | {"proof": "false"}, stack="dev")
+    assert set(dev.resources) - set(without.resources) == {"RowIsolation/row-isolation"}
+    assert "provenAt" not in without.outputs
+
+
+def test_the_proof_is_made_again_when_a_link_of_the_chain_changes(dev: Graph, tmp_path: Path) -> None:
+    def inputs(change: dict[str, str]) -> dict[str, object]:
+        graph = deploy(stack_config("dev") | change, stack="dev")
+        return {key: graph.resources["RowIsolation/row-isolation"].inputs[key] for key in INPUTS}
+
+    as_it_is = inputs({})
+    assert inputs({"logFiles": "4"}) == as_it_is
+    shutil.copytree(ROOT / "hasura_metadata", tmp_path / "metadata")
+    table = tmp_path / "metadata/databases/default/tables/public_users.yaml"
+    table.write_text(table.read_text().replace("X-Hasura-User-Id", "x-hasura-user-id"))
+    for change in (
+        {"jwtTemplateClaims": '{"plan": "free"}'},
+        {"jwtTemplateLifetime": "61"},
+        {"jwtAllowedSkew": "1"},
+        {"metadataDirectory": str(tmp_path / "metadata")},
+        {"hasuraPort": "8081"},
+    ):
+        assert inputs(change) != as_it_is, change
+
+
 def test_generated_secrets_are_secret_outputs(dev: Graph) -> None:
     for key, resource in dev.resources.items():
         if key.startswith("GeneratedSecret/"):
@@ -152,6 +182,7 @@ def test_each_waits_for_what_it_needs(dev: Graph) -> None:
         },
         "Migrations/migrations": {"ContainerHealth/hasura-healthy"},
         "Metadata/metadata": {"Migrations/migrations"},
+        "RowIsolation/row-isolation": {"Metadata/metadata", "Migrations/migrations", "JwtTemplate/jwt-template"},
     }
     for key, needed in needs.items():
         assert needed <= dev.resources[key].depends_on, key
@@ -171,6 +202,7 @@ def test_what_lives_in_another_goes_with_it(dev: Graph) -> None:
         "Migrations/migrations": "Container/hasura",
         "Metadata/metadata": "Container/hasura",
         "JwtTemplate/jwt-template": "Container/clerk",
+        "RowIsolation/row-isolation": "Container/hasura",
     }
 
 
@@ -263,7 +295,7 @@ def test_the_template_is_what_hasura_needs(dev: Graph) -> None:
 def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
     assert set(dev.outputs) == {
         "graphqlUrl", "hasuraUrl", "jwksUrl", "issuer", "jwtTemplate", "publishableKey", "clerkApiUrl",
-        "adminSecret", "databaseUrl",
+        "frontendApiUrl", "claimsNamespace", "tokensSignedBy", "provenAt", "adminSecret", "databaseUrl",
     }
     assert dev.secret_outputs == {"adminSecret", "databaseUrl"}
 

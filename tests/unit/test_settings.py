@@ -16,7 +16,7 @@ SK_TEST = "sk_test_" + "a" * 40
 SK_LIVE = "sk_live_" + "a" * 40
 REAL = {"localClerk": "false", "clerkPublishableKey": PK_TEST, "clerkSecretKey": SK_TEST}
 
-LIVE = {"localClerk": "false", "clerkPublishableKey": PK_LIVE, "clerkSecretKey": SK_LIVE}
+LIVE = {"localClerk": "false", "clerkPublishableKey": PK_LIVE, "clerkSecretKey": SK_LIVE, "proof": "false"}
 
 
 def parse(change: dict[str, str], environment: dict[str, str] | None = None) -> settings.Settings:
@@ -137,6 +137,9 @@ CASES = {
         ["clerkSatelliteDomain: is set, and so is clerkProxyUrl"]),
     "satellite with a scheme": (
         LIVE | {"clerkSatelliteDomain": "https://shop.example.org"}, ["clerkSatelliteDomain: the satellite domain"]),
+    "proof at a development instance": (REAL | {"proof": "true"}, []),
+    "proof in production": (LIVE | {"proof": "true"}, ["proof: is true, yet clerkPublishableKey"]),
+    "proof in production, meant": (LIVE | {"proof": "true", "proofInProduction": "true"}, []),
     "audiences": ({"jwtAudience": '["api"]'}, []),
     "audience not a list": ({"jwtAudience": '"api"'}, ["jwtAudience: "]),
     "skew of the engine": ({"jwtAllowedSkew": "301"}, ["jwtAllowedSkew: is above 300"]),
@@ -160,7 +163,7 @@ CASES = {
         ["clerkPublishableKey: ", "clerkSecretKey: "],
     ),
     "two instances": (
-        REAL | {"clerkPublishableKey": PK_LIVE},
+        REAL | {"clerkPublishableKey": PK_LIVE, "proof": "false"},
         ["clerkSecretKey: is a test key and clerkPublishableKey is a live key"],
     ),
     "several at once": (

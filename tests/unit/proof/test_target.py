@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.clerk import keys
-from components.proof.target import TargetError, read_target
+from components.proof.run import token_header
+from components.proof.target import OWN_KEY, TargetError, read_target
 
 OUTPUTS: dict[str, object] = {
     "graphqlUrl": "http://127.0.0.1:8080/v1/graphql",
@@ -25,6 +26,24 @@ def test_the_outputs_of_the_local_stack() -> None:
     assert target.is_local_clerk
     assert not target.is_production
     assert "CANARY" not in repr(target)
+
+
+def test_what_differs_from_the_usual() -> None:
+    usual = read_target(OUTPUTS)
+    assert (usual.frontend_api_url, usual.keys_from_jwks, usual.header) == (usual.issuer, True, {})
+    assert usual.claims_namespace == "https://hasura.io/jwt/claims"
+    own = {
+        "frontendApiUrl": "http://127.0.0.1:9500/__clerk/",
+        "claimsNamespace": "https://example.com/claims",
+        "tokensSignedBy": OWN_KEY,
+        "jwtHeader": '{"type": "Cookie", "name": "session"}',
+    }
+    target = read_target(OUTPUTS | own)
+    assert target.frontend_api_url == "http://127.0.0.1:9500/__clerk"
+    assert (target.claims_namespace, target.keys_from_jwks) == (own["claimsNamespace"], False)
+    assert token_header(target.header, "t") == {"Cookie": "session=t"}
+    assert token_header({"type": "CustomHeader", "name": "X-Token"}, "t") == {"X-Token": "t"}
+    assert token_header(usual.header, "t") == {"Authorization": "Bearer t"}
 
 
 def test_a_live_key_is_production() -> None:
