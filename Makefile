@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
+.PHONY: help bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ test: setup-dev ## set up and run every test
 
 contract: setup-dev ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
 	@$(VENV) -m local.stack contract $(ENGINE_IMAGE)
+
+bench: setup-dev ## compare with the Hasura CLI and psql, side by side: make bench ARGS="--write --rounds 10"
+	@$(VENV) -m benchmarks $(ARGS)
 
 lint: setup-dev ## style, annotations, types
 	@$(VENV) -m ruff check . && $(VENV) -m ruff format --check . && $(VENV) -m mypy

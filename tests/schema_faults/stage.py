@@ -164,11 +164,11 @@ def _configured(part: str) -> str:
 
 
 @contextmanager
-def staged() -> Iterator[Stage]:
-    """A stage of its own, with a healthy engine."""
+def staged(*, durable: bool = False) -> Iterator[Stage]:
+    """A stage of its own, with a healthy engine. `durable`: Postgres waits for the disk, as it does by default."""
     with ExitStack() as stack:
         name = stack.enter_context(network())
-        database = stack.enter_context(_database(name))
+        database = stack.enter_context(_database(name, () if durable else ("-c", "fsync=off")))
         for each in ("app", "metadata"):
             database.rows(f"create database {each}", "postgres")
         stage = Stage(database=database, network=name, image=engine_image())
@@ -178,7 +178,7 @@ def staged() -> Iterator[Stage]:
 
 
 @contextmanager
-def _database(network: str) -> Iterator[Database]:
+def _database(network: str, options: tuple[str, ...]) -> Iterator[Database]:
     made = Database(
         name=f"test-faults-{secrets.token_hex(5)}", port=free_port(), password=secrets.token_hex(16)
     )
@@ -187,8 +187,8 @@ def _database(network: str) -> Iterator[Database]:
         f"--publish=127.0.0.1:{made.port}:5432",
         f"--env=POSTGRES_PASSWORD={made.password}",
         _postgres_image(),
-        # The data outlives any process of the tests, never the machine.
-        *("-c", "fsync=off", "-c", "max_connections=200"),
+        # Without fsync the data still outlives any process of the tests, though not the machine.
+        *("-c", "max_connections=200", *options),
     )
     try:
         until(made.answers, "Postgres answers", made.name)

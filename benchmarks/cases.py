@@ -1,0 +1,336 @@
+"""What is measured. Each function gives rows; it leaves the parts as it likes, since each begins anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from benchmarks.bench import MEGABYTE, Bench, Failed
+from benchmarks.report import Row
+from benchmarks.rounds import Rival, Times, alternate
+from components.schema.migrations import read_migrations
+from tests.schema_faults.proxy import proxy
+
+Told = Callable[[str], None]
+Case = Callable[[Bench, int, Told], list[Row]]
+"""Parts, how many rounds are wanted (fewer where one takes minutes), where to say how far it is."""
+
+CLI = "hasura migrate apply"
+OURS = "ours"
+ROUND_TRIP = 0.02
+LARGE = 50 * MEGABYTE
+
+
+def _row(
+    times: Times,
+    rounds: int,
+    *,
+    work: str,
+    against: str,
+    goal: str,
+    faster: float = 0,
+    at_most: float = 0,
+) -> Row:
+    """A row whose goal is reached if ours is so many times `faster`, or takes `at_most` so many times as long."""
+    ours, theirs = times.median(OURS), times.median(against)
+    reached = (ours * faster <= theirs if faster else ours <= theirs * at_most) if goal else None
+    return Row(
+        work=work,
+        ours=ours,
+        against=against,
+        theirs=theirs,
+        goal=goal,
+        reached=reached,
+        rounds=rounds,
+        spread=times.spread(OURS),
+    )
+
+
+def apply_500(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """500 small migrations (a table each) on an empty database: ours, the CLI's, one transaction by psql."""
+    count = 500
+    parts.project.write()
+    parts.project.tables(count)
+    script = parts.folder / "all.sql"
+    parts.project.as_one_file(script)
+
+    ran: list[bool] = []
+
+    def prepare() -> None:
+        # What the one before has done is looked at here, outside of what is timed.
+        if ran:
+            parts.expect_tables(count)
+        ran.append(True)
+        parts.empty()
+
+    rivals = [
+        Rival(name=OURS, run=partial(parts.ours, "apply_migrations"), prepare=prepare),
+        Rival(name="psql -1 -f", run=partial(parts.psql, "-1", f"--file={script}"), prepare=prepare),
+    ]
+    if parts.cli:
+        rivals.insert(1, Rival(name=CLI, run=parts.hasura_migrate, prepare=prepare))
+    times = alternate(rivals, rounds, told)
+    work = "apply 500 small migrations"
+    rows = [_row(times, rounds, work=work, against="psql -1 -f", goal="at most 1.2 times", at_most=1.2)]
+    if parts.cli:
+        rows.insert(
+            0, _row(times, rounds, work=work, against=CLI, goal="at least 3.5 times faster", faster=3.5)
+        )
+    return rows
+
+
+def apply_300_far_away(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """300 small migrations with a round trip of 20 ms between deployer and engine."""
+    if not parts.cli:
+        return []
+    parts.project.write()
+    parts.project.tables(300)
+    rounds = min(rounds, 3)
+    with proxy(parts.stage.endpoint, one_way=ROUND_TRIP / 2) as way:
+        times = alternate(
+            [
+                Rival(
+                    name=OURS,
+                    run=partial(parts.ours, "apply_migrations", way.endpoint),
+                    prepare=parts.empty,
+                ),
+                Rival(name=CLI, run=partial(parts.hasura_migrate, way.endpoint), prepare=parts.empty),
+            ],
+            rounds,
+            told,
+            warm_up=False,
+        )
+    return [
+        _row(
+            times,
+            rounds,
+            work="apply 300 with 20 ms between deployer and engine",
+            against=CLI,
+            goal="at least 25 times faster",
+            faster=25,
+        )
+    ]
+
+
+def sizes(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """Nothing to do, one more, and 100 more, at 100, 1,000 and 10,000 migrations; what the state holds."""
+    rows: list[Row] = []
+    previews: dict[int, float] = {}
+    hundred: dict[int, float] = {}
+    for size in (100, 1000, 10_000):
+        parts.empty()
+        parts.project.write()
+        parts.project.rows(size)
+        told(f"apply {size:,}")
+        parts.ours("apply_migrations")
+        rivals = [Rival(name=OURS, run=partial(parts.ours, "preview_migrations"))]
+        if parts.cli:
+            rivals.append(Rival(name=CLI, run=parts.hasura_migrate))
+        times = alternate(rivals, rounds, told)
+        previews[size] = times.median(OURS)
+        if parts.cli:
+            rows.append(
+                _row(
+                    times,
+                    rounds,
+                    work=f"nothing to do at {size:,}",
+                    against=CLI,
+                    goal="",
+                )
+            )
+        taken, fewer = [], min(rounds, 3)
+        for _ in range(fewer):
+            newest = len(list(parts.project.migrations.iterdir()))
+            parts.project.rows(100, first=newest)
+            taken.append(parts.ours("apply_migrations").seconds)
+        hundred[size] = sorted(taken)[len(taken) // 2]
+    for small, large in ((100, 1000), (1000, 10_000)):
+        rows.append(
+            Row(
+                work=f"nothing to do, per migration, at {large:,}",
+                ours=previews[large] / large * 1000,
+                against=f"at {small:,}",
+                theirs=previews[small] / small * 1000,
+                unit="ms",
+                goal="at most 1.2 times",
+                reached=previews[large] / large <= 1.2 * previews[small] / small,
+                rounds=rounds,
+            )
+        )
+    rows.append(
+        Row(
+            work="100 more on 10,000",
+            ours=hundred[10_000],
+            against="100 more on 1,000",
+            theirs=hundred[1000],
+            rounds=min(rounds, 3),
+            goal="",
+        )
+    )
+    rows.append(state_size(parts))
+    return rows
+
+
+def state_size(parts: Bench) -> Row:
+    """How much of Pulumi's state the resource takes: its inputs and its outputs, which are the same."""
+    found = read_migrations(parts.project.root / "migrations")
+    size = len(json.dumps(found.checksums())) * 2
+    sql = sum(m.up.size + (m.down.size if m.down else 0) for m in found.of("default"))
+    return Row(
+        work=f"state of {len(found.of('default')):,} migrations",
+        ours=size / MEGABYTE,
+        against="their SQL",
+        theirs=sql / MEGABYTE,
+        unit="MB",
+    )
+
+
+def one_more(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """One new migration on 500, against a preview with nothing to do."""
+    parts.empty()
+    parts.project.write()
+    parts.project.rows(500)
+    parts.ours("apply_migrations")
+    newest = [500]
+
+    def write_one() -> None:
+        parts.project.rows(1, first=newest[0])
+        newest[0] += 1
+
+    quiet = "nothing to do"
+    times = alternate(
+        [
+            Rival(name=quiet, run=partial(parts.ours, "preview_migrations")),
+            Rival(name=OURS, run=partial(parts.ours, "apply_migrations"), prepare=write_one),
+        ],
+        rounds,
+        told,
+    )
+    return [
+        _row(
+            times,
+            rounds,
+            work="preview and apply one new migration on 500",
+            against=quiet,
+            goal="at most 1.5 times",
+            at_most=1.5,
+        )
+    ]
+
+
+def large_file(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """One migration of 50 MB: time against psql, peak memory against the file's size."""
+    parts.project.write()
+    script = parts.project.large(LARGE)
+    rounds = min(rounds, 3)
+    peaks: list[tuple[int, int]] = []
+
+    def ours() -> None:
+        done = parts.ours_in_a_new_process("apply_migrations")
+        peaks.append((done.rss_before, done.rss_after))
+        seconds.append(done.seconds)
+
+    seconds: list[float] = []
+    psql = "psql -1 -f"
+    times = alternate(
+        [
+            Rival(name=OURS, run=ours, prepare=parts.empty),
+            Rival(name=psql, run=partial(parts.psql, "-1", f"--file={script}"), prepare=parts.empty),
+        ],
+        rounds,
+        told,
+        warm_up=False,
+    )
+    # The start of the interpreter is not the deployment's.
+    times.by_rival[OURS] = seconds
+    size = script.stat().st_size
+    before, after = max(peaks, key=lambda pair: pair[1])
+    return [
+        _row(
+            times,
+            rounds,
+            work=f"one migration of {size / MEGABYTE:.0f} MB",
+            against=psql,
+            goal="at most 1.3 times",
+            at_most=1.3,
+        ),
+        Row(
+            work="its peak memory, the whole process",
+            ours=after / MEGABYTE,
+            against="the file",
+            theirs=size / MEGABYTE,
+            unit="MB",
+            goal="at most 3 times",
+            reached=after <= 3 * size,
+            rounds=rounds,
+        ),
+        Row(
+            work="its peak memory above that of the imports",
+            ours=(after - before) / MEGABYTE,
+            against="the file",
+            theirs=size / MEGABYTE,
+            unit="MB",
+            rounds=rounds,
+        ),
+    ]
+
+
+def metadata_1000(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """Metadata of 1,000 tables that is as it should be: a preview with refresh, against the CLI's diff."""
+    count = 1000
+    if not parts.cli:
+        return []
+    parts.empty()
+    parts.project.write(tables=count)
+    # In a few migrations, so that making the tables is not what takes the time.
+    for start in range(0, count, 100):
+        text = "".join(
+            f"create table t{n} (id text primary key, name text);\n" for n in range(start, start + 100)
+        )
+        parts.project.migration(start, text)
+    told("make 1,000 tables and track them")
+    parts.ours("apply_migrations")
+    parts.ours("apply_metadata")
+    against = "hasura metadata diff"
+
+    def diff() -> None:
+        if found := parts.hasura("metadata", "diff"):
+            raise Failed(f"the CLI sees a difference: {found[:300]}")
+
+    times = alternate(
+        [
+            Rival(name=OURS, run=partial(parts.ours, "refresh_metadata")),
+            Rival(name=against, run=diff),
+        ],
+        rounds,
+        told,
+    )
+    return [
+        _row(
+            times,
+            rounds,
+            work="metadata of 1,000 tables unchanged",
+            against=against,
+            goal="at least 3 times faster",
+            faster=3,
+        )
+    ]
+
+
+CASES: dict[str, Case] = {
+    "apply-500": apply_500,
+    "apply-300-far-away": apply_300_far_away,
+    "one-more": one_more,
+    "sizes": sizes,
+    "large-file": large_file,
+    "metadata-1000": metadata_1000,
+}
+
+
+def run(parts: Bench, names: Sequence[str], rounds: int, told: Told) -> list[Row]:
+    rows: list[Row] = []
+    for name in names:
+        told(f"{name} ...")
+        rows += CASES[name](parts, rounds, lambda text, name=name: told(f"{name}: {text}"))
+    return rows
