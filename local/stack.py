@@ -1,7 +1,7 @@
 """The commands behind the Makefile: each prepares the environment and calls stock Pulumi.
 
-`python -m local.stack up|preview|refresh|outputs|prove|rotate_drill|down|shell|test|contract`. The stack is named
-by the environment variable STACK (default ``dev``).
+`python -m local.stack up|preview|refresh|outputs|prove|rotate_drill|down|shell|test|contract`. The stack is
+named by the environment variable STACK (default ``dev``).
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def up(stack: str, environment: Mapping[str, str]) -> None:
     if after.get("provenAt") in (None, before):
         prove(stack, environment)
     else:
-        print(f"\nProven by two throwaway users, as a part of this deployment:\n{_report(stack, environment)}")
+        report = _report(stack, environment)
+        print(f"\nProven by two throwaway users, as a part of this deployment:\n{report}")
     print(_next_steps(after))
 
 
@@ -159,7 +160,7 @@ def outputs(stack: str, environment: Mapping[str, str]) -> None:
 
 
 def prove(stack: str, environment: Mapping[str, str]) -> None:
-    """Runs the live proof of row isolation. Raises CommandError when a line of it fails or it cannot be made."""
+    """Runs the live proof of row isolation. Raises CommandError when it fails or cannot be made."""
     _require(stack, environment)
     code = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "components.proof"],
@@ -168,7 +169,9 @@ def prove(stack: str, environment: Mapping[str, str]) -> None:
         check=False,
     ).returncode
     if code == NOT_MADE:
-        raise CommandError("The proof of row isolation could not be made; what is above says why. Nothing is proven.")
+        raise CommandError(
+            "The proof of row isolation could not be made; what is above says why. Nothing is proven."
+        )
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code != 0:

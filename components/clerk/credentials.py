@@ -30,9 +30,7 @@ class Credentials:
         A real key must never go to an address on this machine that nobody configured for it.
         """
         text = str(url)
-        return text.startswith("http://") and (
-            self.is_local or text.rstrip("/") != self.api_url.rstrip("/")
-        )
+        return text.startswith("http://") and (self.is_local or text.rstrip("/") != self.api_url.rstrip("/"))
 
     def client(self, url: object, *, notice: Callable[[str], None] = warn) -> ClerkClient:
         """A client of the Backend API there. Raises ProviderError without a key or with an impossible one."""
@@ -49,7 +47,7 @@ class Credentials:
 
 
 def configured(config: Config, environment: Mapping[str, str]) -> Credentials:
-    """Those of the stack whose configuration a provider was given. The environment's key goes before its own."""
+    """Those of the stack whose configuration a provider was given. The environment's key comes first."""
     return Credentials(
         secret_key=environment.get("CLERK_SECRET_KEY") or config.get("clerkSecretKey") or None,
         is_local=str(config.get("localClerk") or "").lower() == "true",

@@ -109,10 +109,10 @@ def findings(
 ) -> list[InstanceFinding]:
     """Hold the configuration against what Clerk says; no finding means one instance throughout.
 
-    ``issuer`` and ``jwks_url`` are those of the JWT secret; ``issuer_key`` and ``jwks_key`` are the configuration
-    keys that they come from. Without ``keys_from_jwks`` tokens are signed by a key that no JWKS shows, and what
-    stands there is of no concern. ``production_stack`` refuses the keys of a
-    development instance unless ``development_keys_allowed``.
+    ``issuer`` and ``jwks_url`` are those of the JWT secret; ``issuer_key`` and ``jwks_key`` are the keys of
+    the configuration that they come from. Without ``keys_from_jwks`` tokens are signed by a key that no JWKS
+    shows, and what stands there is of no concern. ``production_stack`` refuses the keys of a development
+    instance unless ``development_keys_allowed``.
     """
     return [
         *_kinds(facts, publishable_key),

@@ -45,8 +45,8 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
 
         ``lifetime`` (30 to 315360000) and ``allowed_clock_skew`` (0 to 300) are in seconds. ``api_url`` is
         Clerk's Backend API without ``/v1``. ``adopt`` takes over a template of that name; without it an
-        existing one is an error. ``claims_namespace`` is the claim in which Hasura looks. ``signing_key``, a secret, replaces the instance's key and needs its
-        ``signing_algorithm``.
+        existing one is an error. ``claims_namespace`` is the claim in which Hasura looks. ``signing_key``, a
+        secret, replaces the instance's key and needs its ``signing_algorithm``.
         Clerk's secret key is configuration, see ``JwtTemplateProvider``.
         """
         props: dict[str, object] = {

@@ -44,9 +44,9 @@ class JwtTemplateProvider(ResourceProvider):
     """Creates, reads, updates and deletes one JWT template.
 
     Inputs: ``name``, ``claims`` (object), ``lifetime`` and ``allowed_clock_skew`` (seconds), ``api_url``,
-    ``adopt`` (bool), ``claims_namespace`` (where Hasura's claims stand, if not at its usual place), and with a
-    key of one's own ``signing_key`` (secret) and ``signing_algorithm``. Outputs:
-    the same. Clerk's secret key comes from the stack's configuration or the environment, never from an input.
+    ``adopt`` (bool), ``claims_namespace`` (where Hasura's claims stand, if not at its usual place), and with
+    a key of one's own ``signing_key`` (secret) and ``signing_algorithm``. Outputs: the same. Clerk's secret
+    key comes from the stack's configuration or the environment, never from an input.
     """
 
     _credentials = Credentials()

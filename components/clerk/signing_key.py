@@ -1,8 +1,8 @@
 """A signing key of one's own for the JWT template, in place of the instance's. Pure: no I/O.
 
-Clerk signs with it and shows its public part nowhere, least of all in the JWKS: whoever verifies must be given
-that part. Algorithms: Clerk's OpenAPI description of the Backend API; least lengths of HMAC keys: RFC 7518,
-section 3.2, which Hasura insists on at its start.
+Clerk signs with it and shows its public part nowhere, least of all in the JWKS: whoever verifies must be
+given that part. Algorithms: Clerk's OpenAPI description of the Backend API; least lengths of HMAC keys: RFC
+7518, section 3.2, which Hasura insists on at its start.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 def verification_key(signing_key: str, algorithm: str) -> str:
     """What verifies the tokens that are signed by this key: the public key as PEM, or the HMAC key itself.
 
-    ``signing_key`` is a private key as PEM without a passphrase, for ``HS...`` any text. Raises KeyFormatError,
-    which never holds the key.
+    ``signing_key`` is a private key as PEM without a passphrase, for ``HS...`` any text. Raises
+    KeyFormatError, which never holds the key.
     """
     if algorithm not in ALGORITHMS:
         raise KeyFormatError(

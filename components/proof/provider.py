@@ -44,11 +44,11 @@ Props = dict[str, Any]  # Pulumi's own type for them
 class RowIsolationProvider(ResourceProvider):
     """Proves when it is created and whenever an input differs; a line that fails, fails the deployment.
 
-    Inputs: ``stack`` (the stack's outputs, without the secret ones), ``admin_secret`` and ``jwt_secret`` (secrets),
-    ``chain`` (whatever else decides on who sees what), ``live`` (see AS_PROVEN). Outputs: the inputs,
-    ``proven_at`` (UTC, ISO 8601), ``fingerprint`` (of the metadata and the template that were proven) and
-    ``report`` (the table, as text).
-    Clerk's secret key comes from the stack's configuration or the environment, never from an input.
+    Inputs: ``stack`` (the stack's outputs, without the secret ones), ``admin_secret`` and ``jwt_secret``
+    (secrets), ``chain`` (whatever else decides on who sees what), ``live`` (see AS_PROVEN). Outputs: the
+    inputs, ``proven_at`` (UTC, ISO 8601), ``fingerprint`` (of the metadata and the template that were
+    proven) and ``report`` (the table, as text). Clerk's secret key comes from the stack's configuration or
+    the environment, never from an input.
     """
 
     _credentials = Credentials()
@@ -128,7 +128,8 @@ def fingerprint(target: Target, clerk: ClerkClient) -> str:
 def _target(props: Mapping[str, Any]) -> Target:
     stack = plain(props["stack"])
     try:
-        return read_target({**(stack if isinstance(stack, dict) else {}), "adminSecret": props["admin_secret"]})
+        outputs = stack if isinstance(stack, dict) else {}
+        return read_target({**outputs, "adminSecret": props["admin_secret"]})
     except TargetError as error:
         raise ProviderError(f"The stack cannot be proven: {error}") from None
 

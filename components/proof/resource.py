@@ -18,8 +18,8 @@ from .provider import AS_PROVEN, RowIsolationProvider
 class RowIsolationProof(Resource, module="proof", name="RowIsolation"):
     """The fact that two users of this stack see their own row and nothing of each other.
 
-    Proven again whenever a link of the chain has changed, from the template's claims to the engine's container;
-    a line that does not hold fails the deployment. ``proven_at`` is when it was proven last.
+    Proven again whenever a link of the chain has changed, from the template's claims to the engine's
+    container; a line that does not hold fails the deployment. ``proven_at`` is when it was proven last.
     """
 
     proven_at: pulumi.Output[str]

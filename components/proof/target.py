@@ -29,8 +29,8 @@ class TargetError(Exception):
 class Target:
     """A stack under proof. Addresses are without a slash at their end.
 
-    ``keys_from_jwks`` is false where tokens are signed by a key that no JWKS shows. ``header`` says where a token
-    goes, in the form of Hasura's JWT secret; empty is ``Authorization``.
+    ``keys_from_jwks`` is false where tokens are signed by a key that no JWKS shows. ``header`` says where a
+    token goes, in the form of Hasura's JWT secret; empty is ``Authorization``.
     """
 
     engine_url: str
@@ -57,10 +57,11 @@ class Target:
 
 
 def read_target(outputs: Mapping[str, object]) -> Target:
-    """Read the outputs of a stack: ``graphqlUrl``, ``issuer``, ``jwksUrl``, ``jwtTemplate``, ``clerkApiUrl``,
-    ``publishableKey`` and ``adminSecret``, all of them texts; ``frontendApiUrl`` where it is not the issuer,
-    ``claimsNamespace`` and ``jwtHeader`` (JSON) where they are not the usual ones, and ``tokensSignedBy``, which
-    is OWN_KEY where no JWKS has the key. Others are passed over. Raises TargetError.
+    """Read the outputs of a stack: ``graphqlUrl``, ``issuer``, ``jwksUrl``, ``jwtTemplate``,
+    ``clerkApiUrl``, ``publishableKey`` and ``adminSecret``, all of them texts; ``frontendApiUrl`` where it
+    is not the issuer, ``claimsNamespace`` and ``jwtHeader`` (JSON) where they are not the usual ones, and
+    ``tokensSignedBy``, which is OWN_KEY where no JWKS has the key. Others are passed over. Raises
+    TargetError.
     """
     problems: list[str] = []
 

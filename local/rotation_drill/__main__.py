@@ -1,10 +1,12 @@
-"""`python -m local.rotation_drill`: rotates the key of throwaway local Clerks and shows what engines make of it.
+"""`python -m local.rotation_drill`: rotates the key of throwaway local Clerks and shows what engines make of
+it.
 
 Four engines are watched at once: with and without cache headers at the JWKS, with the old key kept in it and
-dropped from it. It takes about two minutes, nearly all of them the engine's own: it reads keys once a minute at
-the soonest.
+dropped from it. It takes about two minutes, nearly all of them the engine's own: it reads keys once a minute
+at the soonest.
 
-Exit codes: 0 as the runbook says; 1 otherwise, so that its advice would be wrong; 2 the drill could not be held.
+Exit codes: 0 as the runbook says; 1 otherwise, so that its advice would be wrong; 2 the drill could not be
+held.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ def main(console: Console) -> int:
 
 
 def drill(used: Images, console: Console) -> list[Timeline]:
-    """Start, rotate, watch, restart where that is needed. Raises DrillError and the errors of both clients."""
+    """Start, rotate, watch, restart where that is needed. Raises DrillError and the errors of both
+    clients."""
     console.print(f"Starting {len(SITUATIONS)} engines, each with a local Clerk of its own ...")
     with pairs(SITUATIONS, used) as started:
         old = [pair.token() for pair in started]
@@ -70,7 +73,9 @@ def drill(used: Images, console: Console) -> list[Timeline]:
             time.sleep(0.5)
         return [
             _with_restart(
-                Timeline(situation=pair.situation, accepted_before=before[number], samples=tuple(seen[number])),
+                Timeline(
+                    situation=pair.situation, accepted_before=before[number], samples=tuple(seen[number])
+                ),
                 pair,
                 old[number],
                 new[number],
@@ -101,13 +106,21 @@ def _with_restart(timeline: Timeline, pair: Pair, old: str, new: str, rotated: f
 def show(timelines: Sequence[Timeline], used: Images, console: Console) -> None:
     """Print the table, and what is otherwise than in the runbook."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("JWKS headers", "old key", "tokens of the old key", "tokens of the new key", "after a restart"):
+    for heading in (
+        "JWKS headers",
+        "old key",
+        "tokens of the old key",
+        "tokens of the new key",
+        "after a restart",
+    ):
         table.add_column(heading, overflow="fold")
     for timeline in timelines:
         table.add_row(*row(timeline))
     console.print(table)
     if used.engine_is_stand_in:
-        console.print("The engine is the STAND-IN, which follows recordings of Hasura v2.48.10.", style="bold")
+        console.print(
+            "The engine is the STAND-IN, which follows recordings of Hasura v2.48.10.", style="bold"
+        )
     console.print(f"Engine: {used.engine}", markup=False, highlight=False)
     for problem in problems(timelines):
         console.print(f"Otherwise than docs/runbooks/key-rotation.md says: {problem}.", markup=False)

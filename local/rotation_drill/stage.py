@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
@@ -90,7 +89,8 @@ class Pair:
         if not answer.errors:
             return True
         if set(answer.error_codes) != {"invalid-jwt"}:
-            raise DrillError(f"The engine answers {', '.join(answer.error_codes)} instead of judging the token.")
+            codes = ", ".join(answer.error_codes)
+            raise DrillError(f"The engine answers {codes} instead of judging the token.")
         return False
 
     def restart_engine(self) -> None:
@@ -108,7 +108,7 @@ def pairs(situations: Sequence[Situation], used: Images) -> Iterator[list[Pair]]
         made.callback(_docker, "network", "rm", drill, check=False)
         password = secrets.token_urlsafe(24)
         database = f"{drill}-postgres"
-        _run(made, drill, database, 5432, [used.postgres], {"POSTGRES_PASSWORD": password})
+        _run(made, drill, database, 5432, [used.postgres], environment={"POSTGRES_PASSWORD": password})
         _until(lambda: _answers(database, password), f"{database} answers")
         started = []
         for number, situation in enumerate(situations):
@@ -121,11 +121,13 @@ def pairs(situations: Sequence[Situation], used: Images) -> Iterator[list[Pair]]
                 "LOCAL_CLERK_DATA": "/data",
                 "LOCAL_CLERK_JWKS_MAX_AGE": max_age,
             }
-            _run(made, drill, clerk, CLERK_PORT, [used.stand_ins, "python", "-m", "local.clerk"], environment)
+            command = [used.stand_ins, "python", "-m", "local.clerk"]
+            _run(made, drill, clerk, CLERK_PORT, command, environment=environment)
             _until(partial(_is_healthy, clerk, CLERK_PORT), f"{clerk} is healthy")
             engine = f"{drill}-engine-{number}"
             environment = _engine_environment(database, password, number, f"http://{clerk}:{CLERK_PORT}")
-            _run(made, drill, engine, 8080, [used.engine, *used.engine_command], environment)
+            command = [used.engine, *used.engine_command]
+            _run(made, drill, engine, 8080, command, environment=environment)
             started.append(
                 Pair(
                     situation=situation,
@@ -169,6 +171,7 @@ def _run(
     name: str,
     port: int,
     image_and_command: Sequence[str],
+    *,
     environment: Mapping[str, str],
 ) -> None:
     made.callback(_docker, "rm", "--force", "--volumes", name, check=False)

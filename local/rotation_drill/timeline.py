@@ -35,7 +35,8 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """All that was seen of one engine: before the rotation, after it, and after a restart if there was one."""
+    """All that was seen of one engine: before the rotation, after it, and after a restart if there was
+    one."""
 
     situation: Situation
     accepted_before: bool
@@ -59,13 +60,15 @@ class Timeline:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is to come: the new key is known, and the old one forgotten if it was dropped."""
+        """Whether nothing more is to come: the new key is known, and the old one forgotten if it was
+        dropped."""
         old_is_done = self.situation.old_key == "keep" or self.old_refused_at is not None
         return self.new_accepted_at is not None and old_is_done
 
 
 def row(timeline: Timeline) -> tuple[str, str, str, str, str]:
-    """A line of the table: headers, old key, tokens of the old key, tokens of the new one, after the restart."""
+    """A line of the table: headers, old key, tokens of the old key, tokens of the new one, after the
+    restart."""
     old, new = timeline.old_refused_at, timeline.new_accepted_at
     return (
         timeline.situation.headers,
@@ -94,7 +97,9 @@ def problems(timelines: Sequence[Timeline]) -> list[str]:
         if not timeline.accepted_before:
             found.append(f"{where}: the engine refused a token before any rotation")
         if situation.max_age is not None and not timeline.settled:
-            found.append(f"{where}: {timeline.watched:.0f} s after the rotation the engine had not read the keys")
+            found.append(
+                f"{where}: {timeline.watched:.0f} s after the rotation the engine had not read the keys"
+            )
         if situation.max_age is None and timeline.new_accepted_at is not None:
             found.append(f"{where}: the engine read the keys again without being restarted")
         restarted = timeline.after_restart

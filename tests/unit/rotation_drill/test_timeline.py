@@ -48,16 +48,25 @@ AS_EXPECTED = [
 def test_the_table() -> None:
     assert [row(line) for line in AS_EXPECTED] == [
         (
-            "max-age=30", "stays in the JWKS", "accepted throughout (75 s)", "accepted after 60 s",
+            "max-age=30",
+            "stays in the JWKS",
+            "accepted throughout (75 s)",
+            "accepted after 60 s",
             "not needed",
         ),
         ("max-age=30", "leaves the JWKS", "refused after 60 s", "accepted after 60 s", "not needed"),
         (
-            "none", "stays in the JWKS", "accepted throughout (75 s)", "refused throughout (75 s)",
+            "none",
+            "stays in the JWKS",
+            "accepted throughout (75 s)",
+            "refused throughout (75 s)",
             "old accepted, new accepted",
         ),
         (
-            "none", "leaves the JWKS", "accepted throughout (75 s)", "refused throughout (75 s)",
+            "none",
+            "leaves the JWKS",
+            "accepted throughout (75 s)",
+            "refused throughout (75 s)",
             "old refused, new accepted",
         ),
     ]
@@ -78,7 +87,10 @@ def test_settled_means_that_a_restart_changes_nothing() -> None:
         (timeline(30, "keep", NEVER_READ, restarted=RESTARTED_KEPT), "had not read the keys"),
         (timeline(30, "drop", READ_AND_KEPT, restarted=RESTARTED_DROPPED), "had not read the keys"),
         (timeline(None, "keep", READ_AND_KEPT), "without being restarted"),
-        (timeline(None, "drop", NEVER_READ, restarted=seen((80, True, True))[0]), "not treated as the JWKS says"),
+        (
+            timeline(None, "drop", NEVER_READ, restarted=seen((80, True, True))[0]),
+            "not treated as the JWKS says",
+        ),
         (timeline(None, "keep", NEVER_READ, restarted=seen((80, False, True))[0]), "not treated as the JWKS"),
         (timeline(None, "keep", NEVER_READ, restarted=seen((80, True, False))[0]), "refused even after"),
         (timeline(30, "keep", READ_AND_KEPT, before=False), "before any rotation"),
