@@ -190,6 +190,7 @@ def test_a_permission_that_lets_every_row_through_is_cried_out(
             engine.replace_metadata(sound, resource_version=engine.export_metadata()[0])
     window.click("read-again")
     window.until(lambda: window.text("row-count") == "One row came back: yours.")
+    assert ask_for(window, grace.id) == "Nothing came back."
 
 
 def test_the_token_is_renewed_in_time_and_without_clerk_it_is_said_that_it_is_not(
