@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.hasura.client import HasuraClient
+from components.hasura.client import HasuraClient, HasuraError
+from components.schema import ledger as sql_of
 from components.schema.deployment import Outcome, Settings, deploy
 from components.schema.ledger import LOCK_KEYS, Timeouts
 from components.schema.migrations import read_migrations
@@ -401,3 +402,26 @@ def test_large_file_in_pieces(engine: Engine, project: Project) -> None:
     assert engine.rows("select count(*), max(name) from users where name like 'Zoë%'") == [
         (100_000, "Zoë 99999")
     ]
+
+
+def test_guard_names_its_reason(engine: Engine) -> None:
+    limits = Timeouts()
+
+    def attempt(version: int, *, out_of_order: bool = False) -> str | None:
+        sql = sql_of.guard("default", version, out_of_order=out_of_order)
+        sql += sql_of.insert("default", version, "x", "0", stack="test", down=None)
+        with engine.client() as client:
+            try:
+                client.run_sql(sql_of.lock(limits) + sql)
+            except HasuraError as error:
+                return error.sqlstate
+        return None
+
+    with engine.client() as client:
+        client.run_sql(sql_of.create(limits))
+        client.run_sql(sql_of.create(limits))
+    assert attempt(2) is None
+    assert attempt(2) == attempt(2, out_of_order=True) == sql_of.ALREADY_RECORDED
+    assert attempt(1) == sql_of.NEWER_RECORDED
+    assert attempt(1, out_of_order=True) is None
+    assert attempt(3) is None
