@@ -23,7 +23,7 @@ from components.hasura.json_types import Json, JsonObject
 from components.schema import catalog_state, ledger
 from components.schema.evidence import with_evidence
 from components.schema.ledger import LedgerRow, Origin, SqlParts, Timeouts
-from components.schema.migrations import Migration, MigrationSet, SqlFile
+from components.schema.migrations import Migration, MigrationSet, SqlFile, findings_of
 from components.schema.plan import Plan, Policy, SourcePlan, SourceState, make_plan
 from components.schema.problems import Problem, SchemaError
 from components.schema.rehearsal import SYNTAX_ERROR, Failure, Script, find_syntax_error, rehearse
@@ -37,6 +37,7 @@ SAID = ("applied", "rolled back", "taking over", "seeded")
 SETTLE_SECONDS = 60.0
 IDLE_ROUNDS = 5
 CATALOG_ROUNDS = 5
+READ_ROUNDS = 5
 POLL_SECONDS = 0.1
 QUIET_SECONDS = 0.4
 """Another deployment has ended when for so long nobody holds its lock and the ledger stays as it is."""
@@ -81,19 +82,26 @@ class Outcome:
 def read_states(client: HasuraClient, sources: Sequence[str]) -> dict[str, SourceState]:
     """Ledger and catalog state of each source. A source that the engine does not know has neither.
 
-    A deployment at work writes the ledger, then the catalog state, then into the ledger that it did. Read
-    in the order of ledger and catalog state, what the ledger says was told is there; and where
-    the catalog state knows more, the ledger is read again.
+    A deployment at work writes the ledger, then the catalog state, then into the ledger that it did. So they
+    are read in this order as well: what the ledger says was told is then there. Where the catalog state
+    knows more, both are read again, until the ledger stands still: the Hasura CLI was at work then.
     """
-    ledgers = {source: _read_ledger(client, source) for source in sources}
-    state = client.get_catalog_state()
-    found = {}
-    for source, read in ledgers.items():
-        catalog = catalog_state.recorded(state, source)
-        known = {row.version for row in read.ledger or ()}
-        newest = _read_ledger(client, source) if set(catalog or ()) - known else read
-        found[source] = replace(newest, catalog=catalog)
+    before: dict[str, SourceState] = {}
+    for _ in range(READ_ROUNDS):
+        ledgers = {source: _read_ledger(client, source) for source in sources}
+        state = client.get_catalog_state()
+        found = {
+            source: replace(read, catalog=catalog_state.recorded(state, source))
+            for source, read in ledgers.items()
+        }
+        if ledgers == before or not any(map(_catalog_knows_more, found.values())):
+            break
+        before = ledgers
     return found
+
+
+def _catalog_knows_more(state: SourceState) -> bool:
+    return bool(set(state.catalog or ()) - {row.version for row in state.ledger or ()})
 
 
 def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceState:
@@ -122,7 +130,7 @@ def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
         for migration in source.ups:
             problems += [
                 Problem(path=migration.up.shown, line=f.line, message=f.message, remedy=f.remedy)
-                for f in findings(migration.up.scannable())
+                for f in findings_of(migration.up)
             ]
             if settings.transaction == "all" and migration.up.without_transaction and len(source.ups) > 1:
                 problems.append(

@@ -5,10 +5,10 @@ What a function or a `do` block does inside is not looked at: only the text of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from components.schema.sql import Statement, statements
+from components.schema.sql import Statement, statements_in
 
 _DROPPED = (
     "table",
@@ -35,9 +35,9 @@ class Destruction:
     what: str
 
 
-def destructions(text: str) -> Iterator[Destruction]:
-    """Every statement of `text` that drops or rewrites data."""
-    for statement in statements(text):
+def destructions(pieces: Iterable[str]) -> Iterator[Destruction]:
+    """Every statement of a text, which comes in pieces, that drops or rewrites data."""
+    for text, statement in statements_in(pieces):
         if _destroys(statement):
             yield Destruction(line=statement.line, what=_shown(text, statement))
 

@@ -13,10 +13,11 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from components.schema.problems import Problem, SchemaError
-from components.schema.sql import is_without_transaction
+from components.schema.sql import Finding, findings_in, is_without_transaction
 
 CHUNK = 1 << 20
 _NAME = re.compile(r"([0-9]+)_(.*)", re.DOTALL)
@@ -38,9 +39,10 @@ class SqlFile:
         """Its SQL, with line ends as LF."""
         return self.path.read_bytes().replace(b"\r\n", b"\n").decode()
 
-    def scannable(self) -> str:
-        """Its SQL byte by byte, for `sql.findings` alone: never more memory than the file's own size."""
-        return self.path.read_bytes().replace(b"\r\n", b"\n").decode("latin-1")
+    def scannable(self) -> Iterator[str]:
+        """Its SQL in pieces, byte by byte, for the scanner alone: a cut can then be anywhere."""
+        for chunk in _lines_unified(self.path):
+            yield chunk.decode("latin-1")
 
     def pieces(self) -> Iterator[str]:
         """Its SQL in pieces of about a megabyte, with line ends as LF."""
@@ -48,6 +50,13 @@ class SqlFile:
         for chunk in _lines_unified(self.path):
             yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
+
+
+@lru_cache(maxsize=1 << 14)
+def findings_of(file: SqlFile) -> tuple[Finding, ...]:
+    """What in its text would break its transaction. Kept, as preview and deployment both ask for it: the file's
+    checksum is part of what it is kept for."""
+    return tuple(findings_in(file.scannable(), alone=file.without_transaction))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +318,9 @@ def _lines_unified(path: Path) -> Iterator[bytes]:
     held = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
+            if not held and b"\r" not in chunk:
+                yield chunk
+                continue
             joined = held + chunk
             held = b"\r" if joined.endswith(b"\r") else b""
             yield joined.removesuffix(b"\r").replace(b"\r\n", b"\n")

@@ -13,9 +13,8 @@ from components.hasura.client import HasuraClient, HasuraError, RunSql
 from components.schema import ledger
 from components.schema.deployment import NO_LEDGER, Outcome, Report, Settings, Step, send_steps
 from components.schema.ledger import SqlParts
-from components.schema.migrations import SqlFile, entries, is_directory_within, read_sql_file
+from components.schema.migrations import SqlFile, entries, findings_of, is_directory_within, read_sql_file
 from components.schema.problems import Problem, SchemaError
-from components.schema.sql import findings
 
 ROUNDS = 20
 
@@ -71,8 +70,7 @@ def check_seeds(seeds: Seeds) -> list[Problem]:
 
 def _findings(file: SqlFile) -> list[Problem]:
     problems = [
-        Problem(path=file.shown, line=f.line, message=f.message, remedy=f.remedy)
-        for f in findings(file.scannable())
+        Problem(path=file.shown, line=f.line, message=f.message, remedy=f.remedy) for f in findings_of(file)
     ]
     if file.without_transaction:
         problems.append(

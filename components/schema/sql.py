@@ -12,14 +12,16 @@ statements and lines."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 HEAD_WORDS = 24
 """How many words of a statement are kept to tell what it is."""
 WHOLE = ("alter", "with")
 """Statements whose further words matter as well; of these up to `WHOLE_WORDS` are kept."""
 WHOLE_WORDS = 2_000
+BRIEF = {"insert": 2, "values": 1}
+"""Statements that their first words tell, so that their data, which may be megabytes, is passed over fast."""
 
 _BLANK = " \t\n\r\f\v"
 _SPACE = re.compile(r"\s+", re.ASCII)
@@ -31,7 +33,10 @@ _ESCAPED = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _CONTINUATION = re.compile(r"(?:[ \t\f\v]|--[^\n]*)*\n(?:\s|--[^\n]*\n)*(?=')", re.ASCII)
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_NEXT = re.compile(r"['\"$;()\\]|--|/\*")
+# What neither ends a statement nor hides an end: plain text, whole strings and names, flat parentheses. The
+# possessive and atomic forms keep the matcher from remembering where it could go back to.
+_PLAIN = r"""[^'"$;()\\/\-Ee]++|'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)|[Ee](?!')"""
+_RUN = re.compile(rf"(?>{_PLAIN}|\((?>{_PLAIN})*+\))++")
 _WORD_CHARACTER = re.compile(r"[A-Za-z0-9_$\x80-\U0010ffff]")
 
 
@@ -87,11 +92,9 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
         return line - text.count("\n", offset, counted)
 
     while position < length:
-        limit = WHOLE_WORDS if words and words[0] in WHOLE else HEAD_WORDS
-        if start is not None and len(words) >= limit and not routine:
-            # Past its head a statement is only searched for what can end it or hide an end.
-            found = _NEXT.search(text, position)
-            position = found.start() if found else length
+        limit = _kept_words(words)
+        if start is not None and len(words) >= limit and not routine and (run := _RUN.match(text, position)):
+            position = run.end()
             if position >= length:
                 break
         character = text[position]
@@ -152,6 +155,48 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
             position += 1
     if start is not None:
         yield Statement(start, length, first_line, tuple(words))
+
+
+def _kept_words(words: list[str]) -> int:
+    if not words:
+        return HEAD_WORDS
+    return WHOLE_WORDS if words[0] in WHOLE else BRIEF.get(words[0], HEAD_WORDS)
+
+
+def statements_in(pieces: Iterable[str]) -> Iterator[tuple[str, Statement]]:
+    """The same for a text that comes in pieces: each statement with the text that its offsets are of.
+
+    Not more than a piece is held, or twice the longest statement. Raises `Unterminated`.
+    """
+    held, lines, enough = "", 0, 0
+    waiting: list[str] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if sum(map(len, waiting)) < enough:
+            continue
+        held = held + "".join(waiting)
+        waiting = []
+        done = 0
+        try:
+            for statement in statements(held):
+                if statement.end == len(held):
+                    break
+                yield held, replace(statement, line=statement.line + lines)
+                done = statement.end + 1
+        except Unterminated:
+            # It may be closed in the next piece.
+            pass
+        lines += held.count("\n", 0, done)
+        held = held[done:]
+        # A statement longer than all until now is looked at again only when there is twice as much of it.
+        enough = len(held)
+    held = held + "".join(waiting)
+    try:
+        for statement in statements(held):
+            yield held, replace(statement, line=statement.line + lines)
+    except Unterminated as error:
+        error.line += lines
+        raise
 
 
 def _dollar_quoted(tag: str) -> str:
@@ -251,12 +296,16 @@ def needs_no_transaction(statement: Statement) -> bool:
 
 def findings(text: str) -> list[Finding]:
     """Everything in a migration's text that would break its transaction, in the order of lines."""
-    alone = is_without_transaction(text)
+    return findings_in((text,), alone=is_without_transaction(text))
+
+
+def findings_in(pieces: Iterable[str], *, alone: bool) -> list[Finding]:
+    """The same for a text in pieces; `alone`: it is marked to run outside a transaction."""
     found: list[Finding] = []
     count = 0
     second: int | None = None
     try:
-        for statement in statements(text):
+        for text, statement in statements_in(pieces):
             count += 1
             if count == 2:
                 second = statement.line

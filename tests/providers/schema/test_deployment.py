@@ -13,10 +13,10 @@ import pytest
 
 from components.hasura.client import HasuraClient, HasuraError
 from components.schema import ledger as sql_of
-from components.schema.deployment import Outcome, Settings, deploy
+from components.schema.deployment import Outcome, Settings, deploy, read_states
 from components.schema.ledger import LOCK_KEYS, Timeouts
 from components.schema.migrations import read_migrations
-from components.schema.plan import Policy
+from components.schema.plan import Policy, lost_in_catalog
 from components.schema.problems import SchemaError
 from tests.images.containers import wait_for
 from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
@@ -425,3 +425,37 @@ def test_guard_names_its_reason(engine: Engine) -> None:
     assert attempt(1) == sql_of.NEWER_RECORDED
     assert attempt(1, out_of_order=True) is None
     assert attempt(3) is None
+
+
+def test_reading_while_another_deployer_writes(engine: Engine, project: Project) -> None:
+    """After each look at the catalog state another deployment finishes one more migration."""
+    project.migration("1_users", USERS)
+    run(engine)
+
+    class Racing(httpx.HTTPTransport):
+        newest = 1
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            looks = json.loads(request.read())["type"] == "get_catalog_state"
+            if looks:
+                self.finish_one_more()
+            answer = super().handle_request(request)
+            answer.read()
+            if looks:
+                self.finish_one_more()
+            return answer
+
+        def finish_one_more(self) -> None:
+            if self.newest >= 5:
+                return
+            self.newest += 1
+            row = sql_of.insert("default", self.newest, "x", "0", stack="other", down=None, in_catalog=True)
+            with engine.client() as other:
+                other.run_sql(row)
+                told = {str(version): False for version in range(1, self.newest + 1)}
+                other.set_catalog_state({"migrations": {"default": told}})
+
+    with HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Racing()) as client:
+        state = read_states(client, ["default"])["default"]
+    assert lost_in_catalog(state) == ()
+    assert [row.version for row in state.ledger or ()] == [1, 2, 3, 4, 5]
