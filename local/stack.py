@@ -78,7 +78,8 @@ def _docker_objects(stack: str, environment: Mapping[str, str]) -> dict[str, lis
 def _start(stack: str, environment: Mapping[str, str]) -> None:
     """Makes the stack where there is none, unless somebody else's is already on the Docker host."""
     resources = _resources(stack, environment)
-    if not resources and (objects := _docker_objects(stack, environment)):
+    # A first deployment that was refused leaves the stack itself in the state, and nothing of Docker's.
+    if (resources or 0) <= 1 and (objects := _docker_objects(stack, environment)):
         removal = "\n".join(f"    {remove} {' '.join(names)}" for remove, names in objects.items())
         raise CommandError(
             f"This copy of the project has no stack {stack}, yet Docker has one: another copy runs it, or its state "
