@@ -54,8 +54,8 @@ class SqlFile:
 
 @lru_cache(maxsize=1 << 14)
 def findings_of(file: SqlFile) -> tuple[Finding, ...]:
-    """What in its text would break its transaction. Kept, as preview and deployment both ask for it: the file's
-    checksum is part of what it is kept for."""
+    """What in its text would break its transaction. Kept, by checksum among others: preview and deployment
+    both ask for it."""
     return tuple(findings_in(file.scannable(), alone=file.without_transaction))
 
 

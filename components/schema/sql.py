@@ -93,7 +93,8 @@ def statements(text: str) -> Iterator[Statement]:  # noqa: PLR0912, PLR0915  one
 
     while position < length:
         limit = _kept_words(words)
-        if start is not None and len(words) >= limit and not routine and (run := _RUN.match(text, position)):
+        passable = start is not None and len(words) >= limit and not routine
+        if passable and not _is_escaped(text, position) and (run := _RUN.match(text, position)):
             position = run.end()
             if position >= length:
                 break
@@ -227,6 +228,10 @@ def _after_string(text: str, position: int, escaped: bool, line_at: object) -> i
         if following is None:
             return end
         position = following
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    return text[position] == "'" and _is_escape_prefix(text, position)
 
 
 def _is_escape_prefix(text: str, position: int) -> bool:

@@ -43,11 +43,11 @@ NO = [
 
 @pytest.mark.parametrize("text", YES)
 def test_destroys(text: str) -> None:
-    (found,) = destructions(f"select 1;\n\n{text};\nselect 2")
+    (found,) = destructions((f"select 1;\n\n{text};\nselect 2",))
     assert found.line == 3
     assert len(found.what) <= 80
 
 
 @pytest.mark.parametrize("text", NO)
 def test_keeps(text: str) -> None:
-    assert list(destructions(f"{text};\nselect 2")) == []
+    assert list(destructions((f"{text};\nselect 2",))) == []

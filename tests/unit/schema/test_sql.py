@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import TokenError
 from sqlglot.tokens import TokenType
 
-from components.schema.sql import Unterminated, findings, is_without_transaction, statements
+from components.schema.sql import Unterminated, findings, is_without_transaction, statements, statements_in
 
 SPLITS = {
     "two": ("select 1; select 2", ["select 1", "select 2"]),
@@ -225,3 +227,48 @@ def test_never_loops_and_never_overlaps(text: str) -> None:
     for before, statement in zip(ends, found, strict=False):
         assert before <= statement.start < statement.end <= len(text)
         assert statement.line == text.count("\n", 0, statement.start) + 1
+
+
+SQL_LIKE = "abE';\"$()-/*\\\n e1,"
+"""Characters that mean something to the scanner, and some that do not."""
+
+
+def _all(found: object) -> object:
+    """What a scan gives, or the error that ends it."""
+    seen = []
+    try:
+        for text, statement in found:
+            seen.append((text[statement.start : statement.end], statement.line, statement.words))
+    except Unterminated as error:
+        return [*seen, (str(error), error.line)]
+    return seen
+
+
+@given(st.text(alphabet=SQL_LIKE, max_size=60), st.lists(st.integers(0, 60), max_size=8))
+def test_cut_anywhere_gives_the_same(text: str, cuts: list[int]) -> None:
+    places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(places)]
+    assert _all(statements_in(pieces)) == _all((text, each) for each in statements(text))
+
+
+@given(st.text(alphabet=SQL_LIKE, max_size=60))
+def test_passing_over_data_gives_the_same(text: str) -> None:
+    """Behind `insert into` the scanner runs over data in one go; behind other words it looks at each."""
+
+    def ends(first: str) -> object:
+        try:
+            return [(s.end, s.line) for s in statements(first + text)]
+        except Unterminated as error:
+            return str(error), error.line
+
+    assert ends("insert into t ") == ends("explain for t ")
+
+
+def test_much_data_in_small_pieces() -> None:
+    row = "('it''s; (not) an end', E'\\'; ', $$;$$, \"a;b\")"
+    text = f"insert into t values\n{(row + ',') * 500}{row};\nselect 1"
+    pieces = [text[start : start + 7] for start in range(0, len(text), 7)]
+    assert [(s.line, s.words[:2]) for _, s in statements_in(pieces)] == [
+        (1, ("insert", "into")),
+        (3, ("select",)),
+    ]
