@@ -125,7 +125,8 @@ class PostgresContainer(pulumi.ComponentResource):
         self.published_url = self._url(
             f"{reachable(settings.containers.bind_address)}:{postgres.port}", postgres.database
         )
-        self.register_outputs({"publishedUrl": self.published_url})
+        # Nothing secret: Pulumi's SDK writes what is registered here into verbose logs as it is.
+        self.register_outputs({})
 
     def engine_url(self, database: str) -> pulumi.Output[str]:
         """URL of ``database`` as its owner, from a container of the stack's network. A Pulumi secret."""

@@ -40,9 +40,8 @@ def leak(project: ProjectCopy, up: str) -> Iterator[Path]:
 
 
 def users(project: ProjectCopy) -> list[object]:
-    answer = httpx.get(
-        f"{project.outputs()['clerkApiUrl']}/v1/users", headers={"Authorization": f"Bearer {LOCAL_SECRET_KEY}"}
-    )
+    url = f"{project.outputs()['clerkApiUrl']}/v1/users"
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {LOCAL_SECRET_KEY}"})
     return list(answer.json())
 
 

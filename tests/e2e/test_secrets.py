@@ -1,0 +1,209 @@
+"""A canary in every secret of a stack, searched wherever Pulumi and this project write something.
+
+The stack has a passphrase of its own and a real Clerk's configuration. A local Clerk stands where the real
+one would, with the canary as its only key; a signing key of one's own spares the engine the JWKS.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from project_copy import ProjectCopy
+
+from components.clerk import keys
+from local.clerk.server import serving
+from tests.local_engine.engines import free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+PASSPHRASE = "canary-passphrase-6f1c2ae7d9"
+CONFIGURED_KEY = "sk_test_canaryFromConfig81d3f0a9c2"
+EXPORTED_KEY = "sk_test_canaryFromEnvironment5b7e1f4d"
+SIGNING_KEY = "canary-signing-key-of-at-least-32-bytes-3c9a"
+CONFIGURED = (PASSPHRASE, CONFIGURED_KEY, EXPORTED_KEY, SIGNING_KEY)
+PULUMIS_OWN = (
+    "arshaling property for RPC[",
+    "register resource outputs prepared: urn=urn:pulumi:STACK::clerk-hasura::pulumi:pulumi:Stack",
+    "resource registration successful: urn=urn:pulumi:STACK::clerk-hasura::pulumi:pulumi:Stack",
+)
+"""Lines of Pulumi's own verbose logs that hold what is secret; docs/secrets.md warns of them."""
+
+
+class Clerk:
+    """The instance at one address, whose key can be changed as in the dashboard."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.port = data, free_port()
+        self._running = ExitStack()
+
+    def start(self, secret_key: str) -> None:
+        self.stop()
+        self._running.enter_context(serving(self.data, secret_key=secret_key, port=self.port))
+
+    def stop(self) -> None:
+        self._running.close()
+        self._running = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass
+class Watched:
+    """Everything that was printed so far, by command, and the command lines of all processes meanwhile."""
+
+    project: ProjectCopy
+    clerk: Clerk
+    texts: dict[str, str] = field(default_factory=dict)
+    command_lines: set[str] = field(default_factory=set)
+
+    def pulumi(self, name: str, *arguments: str, **environment: str) -> int:
+        done = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(done,))
+        watcher.start()
+        try:
+            run = self.project.pulumi(*arguments, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE, **environment)
+        finally:
+            done.set()
+            watcher.join()
+        self.texts[name] = run.text
+        return run.code
+
+    def _watch(self, done: threading.Event) -> None:
+        while not done.wait(0.05):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.command_lines.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                except OSError:
+                    continue
+
+    def secrets(self) -> list[str]:
+        """The canaries, and every secret that the stack has made by itself."""
+        shown = subprocess.run(
+            ["pulumi", "stack", "export", "--show-secrets", "--stack", self.project.stack],
+            cwd=self.project.folder, check=True, capture_output=True, text=True,
+            env=self.project.environment | {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
+        ).stdout
+        made = [
+            json.loads(resource["outputs"]["value"]["plaintext"])
+            for resource in json.loads(shown)["deployment"]["resources"]
+            if resource["type"].endswith(":GeneratedSecret")
+        ]
+        assert len(made) == 3
+        assert all(len(secret) > 20 for secret in made)
+        return [*CONFIGURED, *made]
+
+
+def set_secret(project: ProjectCopy, key: str, value: str) -> None:
+    """As a person does it: by standard input, not by an argument."""
+    subprocess.run(
+        ["pulumi", "config", "set", "--secret", key, "--stack", project.stack, "--non-interactive"],
+        cwd=project.folder, check=True, capture_output=True, text=True, input=value,
+        env=project.environment | {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
+    )
+
+
+@pytest.fixture(scope="module")
+def watched(project: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A stack that was deployed, changed, refused and deployed again, and all that was said meanwhile."""
+    clerk = Clerk(tmp_path_factory.mktemp("clerk"))
+    own = project.folder / f"Pulumi.{project.stack}.yaml"
+    lines = [line for line in own.read_text().splitlines() if "encryptionsalt" not in line]
+    own.write_text("\n".join(line for line in lines if "localClerk:" not in line) + "\n")
+    watched = Watched(project, clerk)
+    assert watched.pulumi("init", "stack", "init") == 0, watched.texts
+    for key, value in {
+        "localClerk": "false",
+        "clerkApiUrl": clerk.url,
+        "clerkPublishableKey": keys.publishable_key_for(clerk.url.removeprefix("http://")),
+        "jwtSigningAlgorithm": "HS256",
+    }.items():
+        project.pulumi("config", "set", key, value, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
+    set_secret(project, "clerkSecretKey", CONFIGURED_KEY)
+    set_secret(project, "jwtSigningKey", SIGNING_KEY)
+    try:
+        clerk.start(CONFIGURED_KEY)
+        _deploy_and_fail(watched)
+        yield watched
+    finally:
+        clerk.stop()
+
+
+def _deploy_and_fail(watched: Watched) -> None:
+    def run(name: str, *arguments: str, code: bool = True, **environment: str) -> None:
+        ended = watched.pulumi(name, *arguments, **environment)
+        assert (ended == 0) is code, watched.texts[name][-3000:]
+
+    run("preview", "preview", "--diff")
+    run("preview as JSON", "preview", "--json")
+    run("up", "up", "--yes", "--skip-preview", "--diff")
+    watched.clerk.start(EXPORTED_KEY)
+    run("refused key", "preview", code=False)
+    # `--config` stays in the stack's file, so that the next command says its own.
+    changed = "--config=jwtTemplateLifetime=61"
+    run("up with the exported key", "up", "--yes", changed, CLERK_SECRET_KEY=EXPORTED_KEY)
+    run("refresh", "refresh", "--yes", CLERK_SECRET_KEY=EXPORTED_KEY)
+    run("bad configuration", "up", "--yes", "--config=jwtTemplateLifetime=1", code=False)
+    unfit = ("--config=jwtTemplateLifetime=62", "--config=jwtSigningAlgorithm=HS512")
+    run("unfit signing key", "preview", *unfit, code=False)
+    watched.clerk.stop()
+    fitting = "--config=jwtSigningAlgorithm=HS256"
+    run("no Clerk", "up", "--yes", "--config=jwtTemplateLifetime=62", fitting, code=False)
+    watched.clerk.start(CONFIGURED_KEY)
+    run("change as JSON", "preview", "--json", "--config=jwtTemplateLifetime=63")
+
+
+def found(secrets: list[str], text: str) -> list[str]:
+    return [f"...{text[max(0, text.index(s) - 80) : text.index(s)]}" for s in secrets if s in text]
+
+
+def test_nothing_printed_holds_a_secret(watched: Watched) -> None:
+    secrets = watched.secrets()
+    assert "Row isolation is proven" in watched.texts["up"]
+    assert "clerkSecretKey: Clerk, GET /v1/instance" in watched.texts["refused key"]
+    assert "HS512 needs 64" in watched.texts["unfit signing key"]
+    assert {name: found(secrets, text) for name, text in watched.texts.items() if found(secrets, text)} == {}
+
+
+def test_no_failure_shows_a_traceback(watched: Watched) -> None:
+    assert [name for name, text in watched.texts.items() if "Traceback" in text] == []
+
+
+def test_the_state_holds_no_secret(watched: Watched) -> None:
+    exported = watched.project.pulumi("stack", "export", PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
+    assert '"ciphertext"' in exported
+    assert found(watched.secrets(), exported) == []
+    for path in (watched.project.folder / ".local").rglob("*.json*"):
+        assert found(watched.secrets(), path.read_text()) == [], path
+    stack_file = watched.project.folder / f"Pulumi.{watched.project.stack}.yaml"
+    assert found(watched.secrets(), stack_file.read_text()) == []
+
+
+def test_no_command_line_held_a_secret(watched: Watched) -> None:
+    lines = "\n".join(watched.command_lines)
+    assert "pulumi" in lines
+    assert "pulumi.dynamic" in lines or "pulumi-resource-pulumi-python" in lines, "the providers were seen"
+    assert found(watched.secrets(), lines) == []
+
+
+@pytest.mark.parametrize("level", [8, 9])
+def test_verbose_logs_hold_no_secret(watched: Watched, level: int) -> None:
+    verbose = (f"-v={level}", "--logtostderr", f"--config=jwtTemplateLifetime={60 + level}")
+    code = watched.pulumi("verbose", "up", "--yes", "--skip-preview", *verbose)
+    text = watched.texts.pop("verbose")
+    assert code == 0, text[-3000:]
+    assert len(text) > 50_000
+    own = [mark.replace("STACK", watched.project.stack) for mark in PULUMIS_OWN]
+    lines = [line for line in text.splitlines() if not any(mark in line for mark in own)]
+    secrets = watched.secrets()
+    assert [found(secrets, line)[0] for line in lines if found(secrets, line)] == []
+    if level == 8:
+        assert found(list(CONFIGURED), text) == [], "what was configured is not even in Pulumi's own lines"
