@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
+.PHONY: help status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,27 @@ rotate-drill: images ## rehearse a rotation of Clerk's signing key on throwaway 
 
 web: tools ## serve a page that signs in and shows its user's own row; needs the stack up
 	@$(VENV) -m examples.web
+
+status: tools ## every migration: its folder, the ledger, what the Hasura CLI believes
+	@$(VENV) -m local.stack migrations status
+
+new: tools ## a new migration's folder: make new NAME=add_email
+	@$(VENV) -m local.stack migrations new $(or $(NAME),--help)
+
+rollback: tools ## undo the newest N (1) migrations by the down SQL that the ledger keeps
+	@$(VENV) -m local.stack migrations down $(N)
+
+baseline: tools ## take over a database that nobody migrated: make baseline VERSION=1700000000000
+	@$(VENV) -m local.stack migrations baseline $(or $(VERSION),--help)
+
+repair: tools ## settle a migration by hand: make repair ARGS="--done 1700000000000"
+	@$(VENV) -m local.stack migrations repair $(or $(ARGS),--help)
+
+rehearse: tools ## run what is pending in a transaction that always rolls back
+	@$(VENV) -m local.stack migrations rehearse
+
+seed: tools ## apply the files of seeds/ that have changed
+	@$(VENV) -m local.stack migrations seed
 
 down: tools ## remove every container, volume and network of the stack
 	@$(VENV) -m local.stack down

@@ -6,8 +6,8 @@ import pulumi
 import pulumi_docker as docker
 
 from components import preflight
-from components.container import configured_image
 from components.clerk.jwt_template import JwtTemplate
+from components.container import configured_image
 from components.hasura.container import HasuraContainer
 from components.postgres.container import PostgresContainer
 from components.proof.resource import RowIsolationProof
@@ -21,7 +21,10 @@ if settings.containers.stand_ins:
     from local.images.stack import image
 else:
     image = configured_image
-postgres_image, hasura_image = image(settings.postgres.image, "postgres"), image(settings.hasura.image, "hasura")
+postgres_image, hasura_image = (
+    image(settings.postgres.image, "postgres"),
+    image(settings.hasura.image, "hasura"),
+)
 clerk_image = image("", "stand-ins") if clerk.local else None
 
 network = docker.Network("network", name=settings.docker_name(), driver="bridge")
@@ -93,7 +96,11 @@ if settings.proof:
         stack=outputs,
         admin_secret=engine.admin_secret,
         jwt_secret=engine.jwt_secret,
-        chain={"claims": checked.claims, "lifetime": template.lifetime, "engine": engine.service.container.id},
+        chain={
+            "claims": checked.claims,
+            "lifetime": template.lifetime,
+            "engine": engine.service.container.id,
+        },
         schema=schema,
         opts=pulumi.ResourceOptions(
             depends_on=[jwt_template, migrations, metadata], deleted_with=engine.service.container

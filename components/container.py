@@ -59,7 +59,10 @@ def http_health_test(url: str) -> list[str]:
     Hasura's image brings curl, an image made of Python alone does not.
     """
     python = f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"
-    return ["CMD-SHELL", f'if command -v curl >/dev/null; then curl -fsS {url}; else python3 -c "{python}"; fi']
+    return [
+        "CMD-SHELL",
+        f'if command -v curl >/dev/null; then curl -fsS {url}; else python3 -c "{python}"; fi',
+    ]
 
 
 def _go_duration(seconds: int) -> str:

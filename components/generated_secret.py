@@ -49,9 +49,7 @@ class GeneratedSecret(Resource, module="secret", name="GeneratedSecret"):
             GeneratedSecretProvider(),
             name,
             {"length": length, "rotation": rotation, "value": None},
-            pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(additional_secret_outputs=["value"])
-            ),
+            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"])),
         )
         # The state is marked by the option above; what the program reads is marked here.
         self.value = pulumi.Output.secret(self.value)

@@ -62,11 +62,15 @@ def gather(settings: Settings) -> HostFacts:
         return HostFacts(docker_error=None, busy_ports={})
     return HostFacts(
         docker_error=None,
-        busy_ports=_busy(settings, listed, tried=_taken(settings.containers.bind_address, settings.ports.values())),
+        busy_ports=_busy(
+            settings, listed, tried=_taken(settings.containers.bind_address, settings.ports.values())
+        ),
     )
 
 
-def _busy(settings: Settings, listed: Iterable[Mapping[str, str]], *, tried: frozenset[int]) -> dict[int, str]:
+def _busy(
+    settings: Settings, listed: Iterable[Mapping[str, str]], *, tried: frozenset[int]
+) -> dict[int, str]:
     """The ports that could not be had, less those that this stack itself holds, with their holders."""
     own = f"{settings.project}.stack={settings.stack}"
     busy = dict.fromkeys(tried, "")

@@ -109,7 +109,9 @@ def check(
     except SchemaError as error:
         problems += map(str, error.problems)
     if parsed is not None and schema is not None:
-        for misfit in access.findings(wanted, schema.metadata, namespace=parsed.clerk.template.claims_namespace):
+        for misfit in access.findings(
+            wanted, schema.metadata, namespace=parsed.clerk.template.claims_namespace
+        ):
             (problems if misfit.severity == "error" else warnings).append(str(misfit))
     if parsed is not None:
         problems += map(str, host.problems(parsed, look_at_host(parsed)))

@@ -24,7 +24,7 @@ from components.clerk.signing_key import verification_key
 
 PROJECT = "clerk-hasura"
 
-PUBLIC_PASSPHRASE = "local-stack-only"
+PUBLIC_PASSPHRASE = "local-stack-only"  # noqa: S105
 """Passphrase of the committed `Pulumi.dev.yaml`. It is public, so nothing worth hiding may be encrypted with it."""
 
 
@@ -254,7 +254,9 @@ ClaimTree = Annotated[dict[str, object], BeforeValidator(_structured)]
 class _StackConfig(BaseModel):
     """The keys of `Pulumi.yaml`, one field each. Defaults live there, not here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
+    )
 
     local_clerk: bool
     local_clerk_port: Port
@@ -359,7 +361,11 @@ def parse(
         wrong = {problem.key for problem in invalid}
         raise SettingsError([*invalid, *in_plain_text, *_key_problems(config, wrong, environment)]) from None
     as_given = parsed.model_dump(by_alias=True)
-    if problems := [*in_plain_text, *_key_problems(as_given, set(), environment), *_relation_problems(parsed)]:
+    if problems := [
+        *in_plain_text,
+        *_key_problems(as_given, set(), environment),
+        *_relation_problems(parsed),
+    ]:
         raise SettingsError(problems)
     return _settings(parsed, stack)
 
@@ -448,7 +454,10 @@ def _key_problems(
     if {"localClerk", "clerkPublishableKey", "clerkSecretKey"} & invalid:
         return []
     local = str(config.get("localClerk", "false")).lower() == "true"
-    publishable, configured = str(config.get("clerkPublishableKey", "")), str(config.get("clerkSecretKey", ""))
+    publishable, configured = (
+        str(config.get("clerkPublishableKey", "")),
+        str(config.get("clerkSecretKey", "")),
+    )
     secret = environment.get("CLERK_SECRET_KEY") or configured
     problems: list[Problem] = []
     if configured and environment.get("PULUMI_CONFIG_PASSPHRASE") == PUBLIC_PASSPHRASE:

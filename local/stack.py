@@ -1,7 +1,7 @@
 """The commands behind the Makefile: each prepares the environment and calls stock Pulumi.
 
-`python -m local.stack up|preview|refresh|outputs|prove|rotate_drill|down|shell|test|contract`. The stack is
-named by the environment variable STACK (default ``dev``).
+`python -m local.stack COMMAND`, with COMMANDS below. The stack is named by the environment variable STACK (default
+``dev``).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
 
 def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
     """How many resources the stack has, or None when there is no such stack."""
-    listed = subprocess.run(  # noqa: S603
+    listed = subprocess.run(
         ["pulumi", "stack", "ls", "--json"],  # noqa: S607
         cwd=ROOT,
         env=environment,
@@ -163,7 +163,7 @@ def outputs(stack: str, environment: Mapping[str, str]) -> None:
 def prove(stack: str, environment: Mapping[str, str]) -> None:
     """Runs the live proof of row isolation. Raises CommandError when it fails or cannot be made."""
     _require(stack, environment)
-    code = subprocess.run(  # noqa: S603
+    code = subprocess.run(
         [sys.executable, "-m", "components.proof"],
         cwd=ROOT,
         env={**environment, "PULUMI_STACK": stack},
@@ -181,7 +181,7 @@ def prove(stack: str, environment: Mapping[str, str]) -> None:
 
 def rotate_drill(_stack: str, environment: Mapping[str, str]) -> None:
     """Rehearses a rotation of Clerk's signing key on throwaway containers."""
-    code = subprocess.run(  # noqa: S603
+    code = subprocess.run(
         [sys.executable, "-m", "local.rotation_drill"], cwd=ROOT, env=environment, check=False
     ).returncode
     if code != 0:
@@ -208,6 +208,18 @@ def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
     """Runs every test."""
     code = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment, check=False
+    ).returncode
+    if code != 0:
+        raise SystemExit(code)
+
+
+def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> None:
+    """Runs a command on the stack's migrations; see `python -m components.schema --help`."""
+    code = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "components.schema", *arguments],
+        cwd=ROOT,
+        env={**environment, "PULUMI_STACK": stack},
+        check=False,
     ).returncode
     if code != 0:
         raise SystemExit(code)
@@ -241,7 +253,19 @@ The API is at {out["graphqlUrl"]}
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     command.__name__: command
-    for command in (up, preview, refresh, outputs, prove, rotate_drill, down, shell, test, contract)
+    for command in (
+        up,
+        preview,
+        refresh,
+        outputs,
+        prove,
+        rotate_drill,
+        migrations,
+        down,
+        shell,
+        test,
+        contract,
+    )
 }
 
 

@@ -234,7 +234,11 @@ class HasuraClient:
         self._admin = {"X-Hasura-Admin-Secret": admin_secret}
         self._http = httpx.Client(
             base_url=self.endpoint,
-            transport=transport or httpx.HTTPTransport(socket_options=_keep_alive()),
+            # Reading the certificates takes longer than several requests: only where they are looked at.
+            transport=transport
+            or httpx.HTTPTransport(
+                socket_options=_keep_alive(), verify=not self.endpoint.lower().startswith("http://")
+            ),
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         )
 

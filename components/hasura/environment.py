@@ -52,5 +52,5 @@ def environment(
     }
 
 
-def _flag(value: bool) -> str:  # noqa: FBT001 (one switch in, its text out)
+def _flag(value: bool) -> str:
     return "true" if value else "false"

@@ -109,9 +109,10 @@ def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceSt
     return replace(_read_ledger(client, source), catalog=catalog_state.recorded(state, source))
 
 
-def _read_ledger(client: HasuraClient, source: str) -> SourceState:
+def _read_ledger(client: HasuraClient, source: str, *, flush: bool = False) -> SourceState:
+    sql = (ledger.flush(source) if flush else "") + ledger.read_sql(source)
     try:
-        found = ledger.rows(client.run_sql(ledger.read_sql(source), source, read_only=True))
+        found = ledger.rows(client.run_sql(sql, source, read_only=not flush))
     except HasuraError as error:
         if error.sqlstate in NO_LEDGER or error.code in ("not-exists", "not-found"):
             return SourceState()
@@ -235,7 +236,7 @@ def _write_catalog_once(client: HasuraClient, sources: Sequence[str]) -> bool:
     applied: dict[str, list[int]] = {}
     untold: dict[str, list[int]] = {}
     for source in sources:
-        rows = read_state(client, source, state).ledger
+        rows = _read_ledger(client, source, flush=True).ledger
         if rows is None:
             continue
         done = [row for row in rows if row.state == "done"]
@@ -366,7 +367,9 @@ def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> lis
                 Step(
                     item=RunSql(
                         sql=SqlParts(
-                            ledger.lock(limits),
+                            ledger.lock(limits)
+                            if m is plan.ups[-1]
+                            else ledger.LAZY_COMMIT + ledger.lock(limits),
                             _record(source, m, settings),
                             m.up,
                             ledger.confirm(source, m.version),

@@ -41,6 +41,9 @@ INVALID_SCHEMA = "3F000"
 
 Origin = Literal["applied", "adopted", "baseline"]
 State = Literal["done", "started"]
+LAZY_COMMIT = "set local synchronous_commit = off;\n"
+"""Commit without waiting for the disk. Row and change are still one transaction, and commits reach the disk in
+their order; but nothing outside of the database may be told before a later commit has waited."""
 COLUMNS = ("version", "name", "checksum", "origin", "state", "in_catalog", "has_down", "recorded_at", "stack")
 
 
@@ -266,6 +269,15 @@ def told_catalog(source: str, versions: Iterable[int]) -> str:
         f"update {TABLE} set in_catalog = true "
         f"where source = {literal(source)} and state = 'done' and version in ({listed});\n"
         f"select count(*) from {TABLE} where source = {literal(source)} and state = 'done'"
+    )
+
+
+def flush(source: str) -> str:
+    """Wait until what `LAZY_COMMIT` left to later is on the disk: a commit that waits takes with it all before."""
+    told = f"{TABLE} where source = {literal(source)} and not in_catalog"
+    return (
+        f"update {TABLE} set in_catalog = false where source = {literal(source)} "
+        f"and version = (select max(version) from {told});\n"
     )
 
 

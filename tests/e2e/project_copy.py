@@ -48,7 +48,9 @@ class ProjectCopy:
         self.folder, self.stack = folder, stack
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, check=True, capture_output=True,
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
         ).stdout.decode()
         for name in filter(None, listed.split("\0")):
             source = ROOT / name
@@ -62,7 +64,11 @@ class ProjectCopy:
         dev = (folder / "Pulumi.dev.yaml").read_text()
         lines = "".join(f'  clerk-hasura:{key}: "{port}"\n' for key, port in self.ports.items())
         (folder / f"Pulumi.{stack}.yaml").write_text(dev.replace("config:\n", f"config:\n{lines}", 1))
-        for command in (["init", "--quiet"], ["add", "--all"], [*_COMMITTER, "commit", "--quiet", "-m", "copy"]):
+        for command in (
+            ["init", "--quiet"],
+            ["add", "--all"],
+            [*_COMMITTER, "commit", "--quiet", "-m", "copy"],
+        ):
             subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
         self.home = folder.parent / f"{folder.name}-home"
         self.home.mkdir()
@@ -74,8 +80,15 @@ class ProjectCopy:
     def run(self, *command: str, timeout: float = 600, **environment: str) -> Run:
         """Runs a command in the copy."""
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment | environment, text=True, timeout=timeout,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
         return Run(code=done.returncode, text=done.stdout)
 
@@ -93,7 +106,11 @@ class ProjectCopy:
         """The stack's outputs with secrets."""
         shown = subprocess.run(
             ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", self.stack],
-            cwd=self.folder, env=self.environment, check=True, capture_output=True, text=True,
+            cwd=self.folder,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return dict(json.loads(shown.stdout))
 
@@ -102,7 +119,9 @@ class ProjectCopy:
         prefix = re.compile(rf"^clerk-hasura-{re.escape(self.stack)}(-|$)")
         found = []
         for kind, form in (
-            (["ps", "--all"], "{{.Names}}"), (["volume", "ls"], "{{.Name}}"), (["network", "ls"], "{{.Name}}"),
+            (["ps", "--all"], "{{.Names}}"),
+            (["volume", "ls"], "{{.Name}}"),
+            (["network", "ls"], "{{.Name}}"),
         ):
             listed = subprocess.run(
                 ["docker", *kind, "--format", form], check=True, capture_output=True, text=True

@@ -55,14 +55,25 @@ def test_all_problems_of_the_configuration_at_once(
     fresh: ProjectCopy, edited: Callable[[str, str], Path], command: str
 ) -> None:
     change = {
-        "jwtTemplateLifetime": "29", "jwtTemplateClockSkew": "301", "jwtTemplateName": "my template",
-        "hasuraPrt": "1", "localClerk": "false", "clerkPublishableKey": "pk_test_x",
+        "jwtTemplateLifetime": "29",
+        "jwtTemplateClockSkew": "301",
+        "jwtTemplateName": "my template",
+        "hasuraPrt": "1",
+        "localClerk": "false",
+        "clerkPublishableKey": "pk_test_x",
     }
     edited(f"Pulumi.{fresh.stack}.yaml", config(fresh, change))
     edited("migrations/default/1700000000001_empty/up.sql", "")
     said = fresh.pulumi(command, *(["--yes", "--skip-preview"] if command == "up" else [])).failed()
-    for key in ("jwtTemplateLifetime", "jwtTemplateClockSkew", "jwtTemplateName", "hasuraPrt",
-                "clerkPublishableKey", "clerkSecretKey", "migrations/default/1700000000001_empty/up.sql"):
+    for key in (
+        "jwtTemplateLifetime",
+        "jwtTemplateClockSkew",
+        "jwtTemplateName",
+        "hasuraPrt",
+        "clerkPublishableKey",
+        "clerkSecretKey",
+        "migrations/default/1700000000001_empty/up.sql",
+    ):
         assert key in said, (key, said)
     assert "nothing was touched" in said
     assert fresh.left() == []

@@ -18,8 +18,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 SECRET_OUTPUTS = {"adminSecret", "databaseUrl"}
 PLAIN_OUTPUTS = {
-    "graphqlUrl", "hasuraUrl", "jwksUrl", "issuer", "jwtTemplate", "publishableKey", "clerkApiUrl",
-    "frontendApiUrl", "claimsNamespace", "tokensSignedBy", "provenAt",
+    "graphqlUrl",
+    "hasuraUrl",
+    "jwksUrl",
+    "issuer",
+    "jwtTemplate",
+    "publishableKey",
+    "clerkApiUrl",
+    "frontendApiUrl",
+    "claimsNamespace",
+    "tokensSignedBy",
+    "provenAt",
 }
 
 
@@ -45,8 +54,16 @@ def test_the_curl_of_the_next_steps_works_as_printed(up: str, project: ProjectCo
 def test_containers_are_healthy_and_named_after_the_stack(up: str, project: ProjectCopy) -> None:
     for part in PARTS:
         state = subprocess.run(
-            ["docker", "inspect", "--format", "{{.State.Health.Status}}", f"clerk-hasura-{project.stack}-{part}"],
-            check=True, capture_output=True, text=True,
+            [
+                "docker",
+                "inspect",
+                "--format",
+                "{{.State.Health.Status}}",
+                f"clerk-hasura-{project.stack}-{part}",
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
         assert state.strip() == "healthy", part
 

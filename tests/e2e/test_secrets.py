@@ -89,7 +89,10 @@ class Watched:
         """The canaries, and every secret that the stack has made by itself."""
         shown = subprocess.run(
             ["pulumi", "stack", "export", "--show-secrets", "--stack", self.project.stack],
-            cwd=self.project.folder, check=True, capture_output=True, text=True,
+            cwd=self.project.folder,
+            check=True,
+            capture_output=True,
+            text=True,
             env=self.project.environment | {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
         ).stdout
         made = [
@@ -106,7 +109,11 @@ def set_secret(project: ProjectCopy, key: str, value: str) -> None:
     """As a person does it: by standard input, not by an argument."""
     subprocess.run(
         ["pulumi", "config", "set", "--secret", key, "--stack", project.stack, "--non-interactive"],
-        cwd=project.folder, check=True, capture_output=True, text=True, input=value,
+        cwd=project.folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        input=value,
         env=project.environment | {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
     )
 

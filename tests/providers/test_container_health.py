@@ -32,7 +32,8 @@ def run() -> Iterator[Run]:
         image = resolve("", "stand-ins").image
         subprocess.run(
             ["docker", "run", "--detach", "--name", name, *options, image, "python", "-uc", code],
-            check=True, capture_output=True,
+            check=True,
+            capture_output=True,
         )
         return name
 
@@ -62,7 +63,8 @@ def test_verdict(state: ContainerState, expected: str) -> None:
 def test_a_healthy_container_is_waited_for(run: Run) -> None:
     name = run(
         "import time, pathlib; time.sleep(1); pathlib.Path('/tmp/up').touch(); time.sleep(60)",
-        "--health-cmd=test -e /tmp/up", "--health-interval=1s",
+        "--health-cmd=test -e /tmp/up",
+        "--health-interval=1s",
     )
     wait_until_healthy(name, seconds=30)
     assert inspect(name) == ContainerState(status="running", health="healthy", exit_code=0, restarts=0)
@@ -71,7 +73,9 @@ def test_a_healthy_container_is_waited_for(run: Run) -> None:
 @pytest.mark.docker
 @pytest.mark.parametrize("restart", ["no", "always"])
 def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str) -> None:
-    name = run("print('no JWKS at http://x'); raise SystemExit(3)", f"--restart={restart}", "--health-cmd=true")
+    name = run(
+        "print('no JWKS at http://x'); raise SystemExit(3)", f"--restart={restart}", "--health-cmd=true"
+    )
     with pytest.raises(ProviderError) as caught:
         wait_until_healthy(name, seconds=3600)  # the time-out is not what ends it
     assert name in str(caught.value)

@@ -99,7 +99,11 @@ def _holds_secret(value: Any) -> bool:
     if kind != "struct_value":
         return False
     fields = value.struct_value.fields
-    if fields[rpc._special_sig_key].string_value == rpc._special_secret_sig if rpc._special_sig_key in fields else False:
+    if (
+        fields[rpc._special_sig_key].string_value == rpc._special_secret_sig
+        if rpc._special_sig_key in fields
+        else False
+    ):
         return True
     return any(map(_holds_secret, fields.values()))
 
@@ -121,12 +125,16 @@ def deploy(config: Mapping[str, object], *, stack: str, encrypted: frozenset[str
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
     original = pulumi.export
-    pulumi.export = lambda name, value: exported.__setitem__(name, value)
+    pulumi.export = exported.__setitem__
     try:
         _sync_await(run_pulumi_func(program))
-        resolved = {name: _sync_await(pulumi.Output.from_input(value).future()) for name, value in exported.items()}
+        resolved = {
+            name: _sync_await(pulumi.Output.from_input(value).future()) for name, value in exported.items()
+        }
         secret = frozenset(
-            name for name, value in exported.items() if _sync_await(pulumi.Output.from_input(value).is_secret())
+            name
+            for name, value in exported.items()
+            if _sync_await(pulumi.Output.from_input(value).is_secret())
         )
     finally:
         pulumi.export = original

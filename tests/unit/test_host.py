@@ -37,7 +37,10 @@ def test_every_problem_is_named_at_once(dev: settings.Settings) -> None:
     ("container", "busy"),
     [
         (listing("clerk-hasura-dev-hasura", "127.0.0.1:8080->8080/tcp", "dev"), {}),
-        (listing("clerk-hasura-dev2-hasura", "127.0.0.1:8080->8080/tcp", "dev2"), {8080: "clerk-hasura-dev2-hasura"}),
+        (
+            listing("clerk-hasura-dev2-hasura", "127.0.0.1:8080->8080/tcp", "dev2"),
+            {8080: "clerk-hasura-dev2-hasura"},
+        ),
         (listing("other", "0.0.0.0:8080->80/tcp, :::8080->80/tcp"), {8080: "other"}),
         (listing("other", "0.0.0.0:18080->80/tcp"), {8080: ""}),
         (listing("other", ""), {8080: ""}),

@@ -20,9 +20,7 @@ HOST = "clear-cat-1.clerk.accounts.dev"
 ONE_INSTANCE = InstanceFacts(
     instance=Instance(id="ins_1", environment_type="development"),
     domains=(
-        Domain(
-            id="dmn_1", name=HOST, is_satellite=False, frontend_api_url=f"https://{HOST}", proxy_url=None
-        ),
+        Domain(id="dmn_1", name=HOST, is_satellite=False, frontend_api_url=f"https://{HOST}", proxy_url=None),
     ),
     key_ids=frozenset({"ins_1"}),
     jwks=Jwks(keys=({"kty": "RSA", "kid": "ins_1", "use": "sig"},), cache_control="max-age=3600"),

@@ -27,37 +27,96 @@ EXPECTED = {
     "Network/network": ("docker:index/network:Network", STACK, set(), False),
     "PostgresContainer/postgres": ("clerk-hasura:postgres:PostgresContainer", STACK, set(), False),
     "GeneratedSecret/postgres-superuser-password": (
-        f"{DYNAMIC}/secret:GeneratedSecret", "PostgresContainer/postgres", set(), False),
+        f"{DYNAMIC}/secret:GeneratedSecret",
+        "PostgresContainer/postgres",
+        set(),
+        False,
+    ),
     "GeneratedSecret/postgres-owner-password": (
-        f"{DYNAMIC}/secret:GeneratedSecret", "PostgresContainer/postgres", set(), False),
+        f"{DYNAMIC}/secret:GeneratedSecret",
+        "PostgresContainer/postgres",
+        set(),
+        False,
+    ),
     "Volume/postgres-data": ("docker:index/volume:Volume", "PostgresContainer/postgres", set(), True),
-    "RemoteImage/postgres-image": ("docker:index/remoteImage:RemoteImage", "PostgresContainer/postgres", set(), False),
-    "ContainerHealth/postgres-healthy": (f"{DYNAMIC}/docker:ContainerHealth", "PostgresContainer/postgres", set(), False),
+    "RemoteImage/postgres-image": (
+        "docker:index/remoteImage:RemoteImage",
+        "PostgresContainer/postgres",
+        set(),
+        False,
+    ),
+    "ContainerHealth/postgres-healthy": (
+        f"{DYNAMIC}/docker:ContainerHealth",
+        "PostgresContainer/postgres",
+        set(),
+        False,
+    ),
     "Container/postgres": ("docker:index/container:Container", "PostgresContainer/postgres", {"envs"}, False),
     "postgresql/postgres": ("pulumi:providers:postgresql", "PostgresContainer/postgres", {"password"}, False),
     "Role/database-owner": ("postgresql:index/role:Role", "PostgresContainer/postgres", {"password"}, False),
     "Database/database": ("postgresql:index/database:Database", "PostgresContainer/postgres", set(), True),
-    "Database/metadata-database": ("postgresql:index/database:Database", "PostgresContainer/postgres", set(), True),
+    "Database/metadata-database": (
+        "postgresql:index/database:Database",
+        "PostgresContainer/postgres",
+        set(),
+        True,
+    ),
     "Extension/database-pgcrypto": (
-        "postgresql:index/extension:Extension", "PostgresContainer/postgres", set(), False),
+        "postgresql:index/extension:Extension",
+        "PostgresContainer/postgres",
+        set(),
+        False,
+    ),
     "Extension/metadata-database-pgcrypto": (
-        "postgresql:index/extension:Extension", "PostgresContainer/postgres", set(), False),
+        "postgresql:index/extension:Extension",
+        "PostgresContainer/postgres",
+        set(),
+        False,
+    ),
     "LocalClerk/local-clerk": ("clerk-hasura:local:LocalClerk", STACK, set(), False),
     "Volume/local-clerk-data": ("docker:index/volume:Volume", "LocalClerk/local-clerk", set(), False),
-    "RemoteImage/clerk-image": ("docker:index/remoteImage:RemoteImage", "LocalClerk/local-clerk", set(), False),
-    "ContainerHealth/clerk-healthy": (f"{DYNAMIC}/docker:ContainerHealth", "LocalClerk/local-clerk", set(), False),
+    "RemoteImage/clerk-image": (
+        "docker:index/remoteImage:RemoteImage",
+        "LocalClerk/local-clerk",
+        set(),
+        False,
+    ),
+    "ContainerHealth/clerk-healthy": (
+        f"{DYNAMIC}/docker:ContainerHealth",
+        "LocalClerk/local-clerk",
+        set(),
+        False,
+    ),
     "Container/clerk": ("docker:index/container:Container", "LocalClerk/local-clerk", set(), False),
     "JwtTemplate/jwt-template": (f"{DYNAMIC}/clerk:JwtTemplate", STACK, set(), False),
     "HasuraContainer/hasura": ("clerk-hasura:hasura:HasuraContainer", STACK, set(), False),
     "GeneratedSecret/hasura-admin-secret": (
-        f"{DYNAMIC}/secret:GeneratedSecret", "HasuraContainer/hasura", set(), False),
-    "RemoteImage/hasura-image": ("docker:index/remoteImage:RemoteImage", "HasuraContainer/hasura", set(), False),
-    "ContainerHealth/hasura-healthy": (f"{DYNAMIC}/docker:ContainerHealth", "HasuraContainer/hasura", set(), False),
+        f"{DYNAMIC}/secret:GeneratedSecret",
+        "HasuraContainer/hasura",
+        set(),
+        False,
+    ),
+    "RemoteImage/hasura-image": (
+        "docker:index/remoteImage:RemoteImage",
+        "HasuraContainer/hasura",
+        set(),
+        False,
+    ),
+    "ContainerHealth/hasura-healthy": (
+        f"{DYNAMIC}/docker:ContainerHealth",
+        "HasuraContainer/hasura",
+        set(),
+        False,
+    ),
     "Container/hasura": ("docker:index/container:Container", "HasuraContainer/hasura", {"envs"}, False),
     "Migrations/migrations": (f"{DYNAMIC}/hasura:Migrations", STACK, {"admin_secret"}, False),
     "Metadata/metadata": (f"{DYNAMIC}/hasura:Metadata", STACK, {"admin_secret"}, False),
     "RowIsolation/row-isolation": (
-        f"{DYNAMIC}/proof:RowIsolation", STACK, {"admin_secret", "jwt_secret"}, False),
+        f"{DYNAMIC}/proof:RowIsolation",
+        STACK,
+        {"admin_secret", "jwt_secret"},
+        False,
+    ),
 }
 
 
@@ -65,8 +124,11 @@ REAL_CLERK = InstanceFacts(
     instance=Instance(id="ins_1", environment_type="production"),
     domains=(
         Domain(
-            id="dmn_1", name="example.com", is_satellite=False,
-            frontend_api_url="https://clerk.example.com", proxy_url=None,
+            id="dmn_1",
+            name="example.com",
+            is_satellite=False,
+            frontend_api_url="https://clerk.example.com",
+            proxy_url=None,
         ),
     ),
     key_ids=frozenset({"ins_1"}),
@@ -128,7 +190,10 @@ def test_protection_follows_protect_data(dev: Graph, key: str) -> None:
 def test_a_stack_with_a_real_clerk_has_nothing_local() -> None:
     graph = production()
     assert set(EXPECTED) - set(graph.resources) == {
-        "LocalClerk/local-clerk", "Volume/local-clerk-data", "RemoteImage/clerk-image", "Container/clerk",
+        "LocalClerk/local-clerk",
+        "Volume/local-clerk-data",
+        "RemoteImage/clerk-image",
+        "Container/clerk",
         "ContainerHealth/clerk-healthy",
     }
     assert graph.outputs["jwksUrl"] == "https://clerk.example.com/.well-known/jwks.json"
@@ -177,12 +242,20 @@ def test_each_waits_for_what_it_needs(dev: Graph) -> None:
         "Container/clerk": {"Network/network", "Volume/local-clerk-data"},
         "JwtTemplate/jwt-template": {"ContainerHealth/clerk-healthy"},
         "Container/hasura": {
-            "ContainerHealth/postgres-healthy", "ContainerHealth/clerk-healthy", "Database/database", "Database/metadata-database",
-            "Extension/database-pgcrypto", "Extension/metadata-database-pgcrypto",
+            "ContainerHealth/postgres-healthy",
+            "ContainerHealth/clerk-healthy",
+            "Database/database",
+            "Database/metadata-database",
+            "Extension/database-pgcrypto",
+            "Extension/metadata-database-pgcrypto",
         },
         "Migrations/migrations": {"ContainerHealth/hasura-healthy"},
         "Metadata/metadata": {"Migrations/migrations"},
-        "RowIsolation/row-isolation": {"Metadata/metadata", "Migrations/migrations", "JwtTemplate/jwt-template"},
+        "RowIsolation/row-isolation": {
+            "Metadata/metadata",
+            "Migrations/migrations",
+            "JwtTemplate/jwt-template",
+        },
     }
     for key, needed in needs.items():
         assert needed <= dev.resources[key].depends_on, key
@@ -223,11 +296,13 @@ def test_every_container_is_hardened_and_checked_in_the_same_way(dev: Graph) -> 
 def test_the_engine_trusts_the_clerk_of_its_stack(dev: Graph) -> None:
     local = json.loads(environment(dev.resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"])
     assert local == {
-        "jwk_url": "http://clerk-hasura-dev-clerk:9500/.well-known/jwks.json", "issuer": "http://127.0.0.1:9500",
+        "jwk_url": "http://clerk-hasura-dev-clerk:9500/.well-known/jwks.json",
+        "issuer": "http://127.0.0.1:9500",
     }
     real = json.loads(environment(production().resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"])
     assert real == {
-        "jwk_url": "https://clerk.example.com/.well-known/jwks.json", "issuer": "https://clerk.example.com",
+        "jwk_url": "https://clerk.example.com/.well-known/jwks.json",
+        "issuer": "https://clerk.example.com",
     }
 
 
@@ -260,7 +335,9 @@ def test_a_signing_key_of_ones_own_reaches_both_sides_as_a_secret() -> None:
     graph = production(own, "jwtSigningKey")
     engine, template = graph.resources["Container/hasura"], graph.resources["JwtTemplate/jwt-template"]
     assert json.loads(environment(engine)["HASURA_GRAPHQL_JWT_SECRET"]) == {
-        "type": "HS256", "key": "canary" * 6, "issuer": "https://clerk.example.com",
+        "type": "HS256",
+        "key": "canary" * 6,
+        "issuer": "https://clerk.example.com",
     }
     assert "envs" in engine.secrets
     assert set(template.secrets) - {"__provider"} == {"signing_key"}
@@ -294,8 +371,19 @@ def test_the_template_is_what_hasura_needs(dev: Graph) -> None:
 
 def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
     assert set(dev.outputs) == {
-        "graphqlUrl", "hasuraUrl", "jwksUrl", "issuer", "jwtTemplate", "publishableKey", "clerkApiUrl",
-        "frontendApiUrl", "claimsNamespace", "tokensSignedBy", "provenAt", "adminSecret", "databaseUrl",
+        "graphqlUrl",
+        "hasuraUrl",
+        "jwksUrl",
+        "issuer",
+        "jwtTemplate",
+        "publishableKey",
+        "clerkApiUrl",
+        "frontendApiUrl",
+        "claimsNamespace",
+        "tokensSignedBy",
+        "provenAt",
+        "adminSecret",
+        "databaseUrl",
     }
     assert dev.secret_outputs == {"adminSecret", "databaseUrl"}
 
@@ -313,7 +401,12 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
         ("startSeconds", "45", "ContainerHealth/hasura-healthy", 45),
         ("healthIntervalSeconds", "3", "Container/hasura", "3s"),
         ("logFileMb", "7", "Container/hasura", "7m"),
-        ("hasuraImage", "hasura/graphql-engine:v2.48.9", "RemoteImage/hasura-image", "hasura/graphql-engine:v2.48.9"),
+        (
+            "hasuraImage",
+            "hasura/graphql-engine:v2.48.9",
+            "RemoteImage/hasura-image",
+            "hasura/graphql-engine:v2.48.9",
+        ),
         ("databaseName", "shop", "Database/database", "shop"),
         ("databaseOwner", "owner", "Role/database-owner", "owner"),
         ("jwtTemplateName", "api", "JwtTemplate/jwt-template", "api"),
@@ -329,7 +422,9 @@ def test_a_setting_reaches_its_resource(key: str, value: str, resource: str, see
 
 def test_the_role_reaches_the_template_when_the_metadata_knows_it(tmp_path: Path) -> None:
     role = {"userRole": "member"}
-    with pytest.raises(pulumi.RunError, match=r"public_users.yaml:.*the role user has permissions, and no token"):
+    with pytest.raises(
+        pulumi.RunError, match=r"public_users.yaml:.*the role user has permissions, and no token"
+    ):
         deploy(stack_config("dev") | role, stack="dev")
     shutil.copytree(ROOT / "hasura_metadata", tmp_path / "metadata")
     table = tmp_path / "metadata/databases/default/tables/public_users.yaml"

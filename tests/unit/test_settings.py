@@ -21,7 +21,9 @@ LIVE = {"localClerk": "false", "clerkPublishableKey": PK_LIVE, "clerkSecretKey":
 
 def parse(change: dict[str, str], environment: dict[str, str] | None = None) -> settings.Settings:
     return settings.parse(
-        stack_config("dev") | change, stack="dev", environment=environment or {"PULUMI_CONFIG_PASSPHRASE": "own"}
+        stack_config("dev") | change,
+        stack="dev",
+        environment=environment or {"PULUMI_CONFIG_PASSPHRASE": "own"},
     )
 
 
@@ -72,7 +74,8 @@ def test_explicit_addresses_replace_those_of_the_frontend_api() -> None:
     real = parse(REAL | own).clerk
     assert (real.jwks_url, real.engine_jwks_url) == (own["jwksUrl"], own["jwksUrl"])
     assert (real.issuer, real.frontend_api_url) == (
-        "https://issuer.example.com", "https://clear-cat-1.clerk.accounts.dev",
+        "https://issuer.example.com",
+        "https://clear-cat-1.clerk.accounts.dev",
     )
     assert (real.jwks_key, real.issuer_key) == ("jwksUrl", "jwtIssuer")
     assert parse(own).clerk.engine_jwks_url == own["jwksUrl"], "also where the local Clerk has one of its own"
@@ -99,7 +102,10 @@ CASES = {
     "a real application is good": (REAL, []),
     "port out of range": ({"hasuraPort": "70000"}, ["hasuraPort: is above 65535"]),
     "port not a number": ({"postgresPort": "http"}, ["postgresPort: is not a whole number"]),
-    "unknown key": ({"hasuraPrt": "1"}, ["hasuraPrt: is not a key of this project; did you mean hasuraPort?"]),
+    "unknown key": (
+        {"hasuraPrt": "1"},
+        ["hasuraPrt: is not a key of this project; did you mean hasuraPort?"],
+    ),
     "lifetime below": ({"jwtTemplateLifetime": "29"}, ["jwtTemplateLifetime: is below 30"]),
     "lifetime at the lower bound": ({"jwtTemplateLifetime": "30"}, []),
     "lifetime above": ({"jwtTemplateLifetime": "315360001"}, ["jwtTemplateLifetime: is above 315360000"]),
@@ -108,7 +114,10 @@ CASES = {
     "skew above": ({"jwtTemplateClockSkew": "301"}, ["jwtTemplateClockSkew: is above 300"]),
     "skew at its bounds": ({"jwtTemplateClockSkew": "300"}, []),
     "template name": ({"jwtTemplateName": "my template"}, ["jwtTemplateName: does not match"]),
-    "floating tag": ({"hasuraImage": "hasura/graphql-engine:latest"}, ["hasuraImage: has the floating tag latest"]),
+    "floating tag": (
+        {"hasuraImage": "hasura/graphql-engine:latest"},
+        ["hasuraImage: has the floating tag latest"],
+    ),
     "no tag": ({"postgresImage": "postgres"}, ["postgresImage: is not an image with a tag or digest"]),
     "digest": ({"postgresImage": "postgres@sha256:" + "0" * 64}, []),
     "bad switch": ({"hasuraConsole": "maybe"}, ["hasuraConsole: is neither true nor false"]),
@@ -121,22 +130,33 @@ CASES = {
     "no stand-ins with a real application": (REAL | {"standIns": "false"}, []),
     "a production stack": (REAL | {"standIns": "false", "production": "true"}, []),
     "a production stack with stand-ins": (
-        {"production": "true"}, ["localClerk: is true on a production stack", "standIns: is true on a production stack"],
+        {"production": "true"},
+        ["localClerk: is true on a production stack", "standIns: is true on a production stack"],
     ),
-    "development keys neither allowed nor refused": ({"allowDevelopmentKeys": "perhaps"}, ["allowDevelopmentKeys: "]),
+    "development keys neither allowed nor refused": (
+        {"allowDevelopmentKeys": "perhaps"},
+        ["allowDevelopmentKeys: "],
+    ),
     "proxy without encryption": (
-        REAL | {"clerkProxyUrl": "http://app.example.com/__clerk"}, ["clerkProxyUrl: the address"]),
+        REAL | {"clerkProxyUrl": "http://app.example.com/__clerk"},
+        ["clerkProxyUrl: the address"],
+    ),
     "proxy on this machine": (REAL | {"clerkProxyUrl": "http://127.0.0.1:3000/__clerk"}, []),
     "no API address": (REAL | {"clerkApiUrl": ""}, ["clerkApiUrl: "]),
     "JWKS with a user": ({"jwksUrl": "https://me:x@example.com/jwks"}, ["jwksUrl: the address holds a user"]),
     "issuer is no address": ({"jwtIssuer": "clerk"}, ["jwtIssuer: the address"]),
     "satellite of a development instance": (
-        REAL | {"clerkSatelliteDomain": "shop.example.org"}, ["clerkSatelliteDomain: is set, yet satellites"]),
+        REAL | {"clerkSatelliteDomain": "shop.example.org"},
+        ["clerkSatelliteDomain: is set, yet satellites"],
+    ),
     "satellite and proxy": (
         LIVE | {"clerkSatelliteDomain": "shop.example.org", "clerkProxyUrl": "https://example.com/__clerk"},
-        ["clerkSatelliteDomain: is set, and so is clerkProxyUrl"]),
+        ["clerkSatelliteDomain: is set, and so is clerkProxyUrl"],
+    ),
     "satellite with a scheme": (
-        LIVE | {"clerkSatelliteDomain": "https://shop.example.org"}, ["clerkSatelliteDomain: the satellite domain"]),
+        LIVE | {"clerkSatelliteDomain": "https://shop.example.org"},
+        ["clerkSatelliteDomain: the satellite domain"],
+    ),
     "proof at a development instance": (REAL | {"proof": "true"}, []),
     "proof in production": (LIVE | {"proof": "true"}, ["proof: is true, yet clerkPublishableKey"]),
     "proof in production, meant": (LIVE | {"proof": "true", "proofInProduction": "true"}, []),
@@ -150,7 +170,9 @@ CASES = {
     "signing key without algorithm": ({"jwtSigningKey": "a" * 40}, ["jwtSigningAlgorithm: is not set"]),
     "algorithm without signing key": ({"jwtSigningAlgorithm": "RS256"}, ["jwtSigningKey: is not set"]),
     "signing key too short": (
-        {"jwtSigningKey": "canary", "jwtSigningAlgorithm": "HS256"}, ["jwtSigningKey: the key has 6 bytes"]),
+        {"jwtSigningKey": "canary", "jwtSigningAlgorithm": "HS256"},
+        ["jwtSigningKey: the key has 6 bytes"],
+    ),
     "HMAC key": ({"jwtSigningKey": "a" * 32, "jwtSigningAlgorithm": "HS256"}, []),
     "admin as the role of users": ({"userRole": "admin"}, ["userRole: is admin"]),
     "no keys": (
@@ -168,8 +190,13 @@ CASES = {
     ),
     "several at once": (
         {"hasuraPort": "0", "jwtTemplateLifetime": "1", "nope": "1", "localClerk": "false"},
-        ["hasuraPort: is below 1", "jwtTemplateLifetime: is below 30", "nope: ", "clerkPublishableKey: ",
-         "clerkSecretKey: "],
+        [
+            "hasuraPort: is below 1",
+            "jwtTemplateLifetime: is below 30",
+            "nope: ",
+            "clerkPublishableKey: ",
+            "clerkSecretKey: ",
+        ],
     ),
 }
 

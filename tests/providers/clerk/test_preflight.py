@@ -68,4 +68,6 @@ def test_development_keys_on_a_production_stack(local_clerk: LocalClerk) -> None
 def test_without_network_the_preview_goes_on(local_clerk: LocalClerk) -> None:
     checked = check(local_clerk.url, {"clerkApiUrl": "http://127.0.0.1:1"}, local_clerk.running.secret_key)
     [notice] = checked.warnings
-    assert notice.startswith("The Clerk keys were not checked against Clerk: cannot connect to http://127.0.0.1:1")
+    assert notice.startswith(
+        "The Clerk keys were not checked against Clerk: cannot connect to http://127.0.0.1:1"
+    )
