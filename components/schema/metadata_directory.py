@@ -88,6 +88,7 @@ def read_metadata(root: Path, *, shown_as: str | None = None) -> MetadataDirecto
 class _Reader:
     def __init__(self, root: Path, shown: str) -> None:
         self._root = root
+        self._real_root = root.resolve()
         self._shown = shown
         self._problems: list[Problem] = []
         self._places: dict[Path_, Place] = {}
@@ -336,13 +337,11 @@ class _Reader:
         line = node.start_mark.line + 1
         whole = (self._root / file).parent / target
         try:
-            inside = whole.resolve().is_relative_to(self._root.resolve())
-        except (OSError, RuntimeError):
-            inside = False
-        if not inside:
+            within = whole.resolve().relative_to(self._real_root)
+        except (OSError, RuntimeError, ValueError):
             self._add(file, line, f"!include {target} leaves the metadata directory")
             return None
-        resolved = self._root / whole.resolve().relative_to(self._root.resolve())
+        resolved = self._root / within
         if not resolved.is_file():
             self._add(file, line, f"!include {target}: no such file")
             return None
