@@ -34,19 +34,33 @@ def _pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
         raise CommandError(f"`pulumi {arguments[0]}` failed (exit code {code}); what it said is above.")
 
 
-def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
-    """How many resources the stack has, or None when there is no such stack."""
-    listed = subprocess.run(
-        ["pulumi", "stack", "ls", "--json"],  # noqa: S607
+def _ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
+    """What the CLI prints, for reading. Raises CommandError with what it says when it fails."""
+    asked = subprocess.run(  # noqa: S603
+        ["pulumi", *arguments],  # noqa: S607
         cwd=ROOT,
         env=environment,
         check=False,
         capture_output=True,
         text=True,
     )
-    if listed.returncode != 0:
-        raise CommandError(f"`pulumi stack ls` failed:\n{listed.stderr.strip()}")
-    for entry in json.loads(listed.stdout):
+    if asked.returncode != 0:
+        raise CommandError(f"`pulumi {' '.join(arguments)}` failed:\n{asked.stderr.strip()}")
+    return asked.stdout
+
+
+def _run_module(*arguments: str, environment: Mapping[str, str]) -> None:
+    """Runs a Python module with its output on the terminal, and ends with its exit code unless that is 0."""
+    code = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, check=False
+    ).returncode
+    if code != 0:
+        raise SystemExit(code)
+
+
+def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
+    """How many resources the stack has, or None when there is no such stack."""
+    for entry in json.loads(_ask_pulumi("stack", "ls", "--json", environment=environment)):
         if entry["name"].split("/")[-1] == stack:
             return int(entry.get("resourceCount") or 0)
     return None
@@ -124,32 +138,22 @@ def refresh(stack: str, environment: Mapping[str, str]) -> None:
 
 
 def _outputs(stack: str, environment: Mapping[str, str], *, secrets: bool) -> dict[str, str]:
-    shown = subprocess.run(  # noqa: S603
-        ["pulumi", "stack", "output", "--json", "--stack", stack, *(["--show-secrets"] if secrets else [])],  # noqa: S607
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
+    shown = _ask_pulumi(
+        "stack",
+        "output",
+        "--json",
+        "--stack",
+        stack,
+        *(["--show-secrets"] if secrets else []),
+        environment=environment,
     )
-    if shown.returncode != 0:
-        raise CommandError(f"`pulumi stack output` failed:\n{shown.stderr.strip()}")
-    return dict(json.loads(shown.stdout))
+    return dict(json.loads(shown))
 
 
 def _report(stack: str, environment: Mapping[str, str]) -> str:
     """The table of the proof that the stack has made of itself, as its state keeps it."""
-    exported = subprocess.run(  # noqa: S603
-        ["pulumi", "stack", "export", "--stack", stack],  # noqa: S607
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if exported.returncode != 0:
-        raise CommandError(f"`pulumi stack export` failed:\n{exported.stderr.strip()}")
-    resources = json.loads(exported.stdout)["deployment"].get("resources", [])
+    exported = _ask_pulumi("stack", "export", "--stack", stack, environment=environment)
+    resources = json.loads(exported)["deployment"].get("resources", [])
     reports = [r["outputs"]["report"] for r in resources if r["type"].endswith("/proof:RowIsolation")]
     return "\n".join(reports)
 
@@ -181,11 +185,7 @@ def prove(stack: str, environment: Mapping[str, str]) -> None:
 
 def rotate_drill(_stack: str, environment: Mapping[str, str]) -> None:
     """Rehearses a rotation of Clerk's signing key on throwaway containers."""
-    code = subprocess.run(
-        [sys.executable, "-m", "local.rotation_drill"], cwd=ROOT, env=environment, check=False
-    ).returncode
-    if code != 0:
-        raise SystemExit(code)
+    _run_module("local.rotation_drill", environment=environment)
 
 
 def down(stack: str, environment: Mapping[str, str]) -> None:
@@ -206,23 +206,12 @@ def shell(stack: str, environment: Mapping[str, str]) -> None:
 
 def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
     """Runs every test."""
-    code = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment, check=False
-    ).returncode
-    if code != 0:
-        raise SystemExit(code)
+    _run_module("pytest", *arguments, environment=environment)
 
 
 def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> None:
     """Runs a command on the stack's migrations; see `python -m components.schema --help`."""
-    code = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "components.schema", *arguments],
-        cwd=ROOT,
-        env={**environment, "PULUMI_STACK": stack},
-        check=False,
-    ).returncode
-    if code != 0:
-        raise SystemExit(code)
+    _run_module("components.schema", *arguments, environment={**environment, "PULUMI_STACK": stack})
 
 
 def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
