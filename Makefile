@@ -87,6 +87,7 @@ setup-dev:
 
 env: tools ## print the lines that put the tools on PATH, for eval
 	@$(PYTHON) -m local.toolchain env
+	@echo 'pulumi stack --show-name >/dev/null 2>&1 || pulumi stack select $(STACK) 2>/dev/null || :'
 
 shell: images ## a shell with the tools on PATH and the local stack selected
 	@$(VENV) -m local.stack shell

@@ -104,6 +104,9 @@ def _start(stack: str, environment: Mapping[str, str]) -> None:
         )
     if resources is None:
         _pulumi("stack", "init", stack, environment=environment)
+    else:
+        # The selection is kept beside the tools, and so is forgotten when they change.
+        _ask_pulumi("stack", "select", stack, environment=environment)
 
 
 def _require(stack: str, environment: Mapping[str, str]) -> None:
@@ -198,10 +201,11 @@ def down(stack: str, environment: Mapping[str, str]) -> None:
 
 def shell(stack: str, environment: Mapping[str, str]) -> None:
     """Starts the user's shell with the tools on PATH."""
+    _start(stack, environment)
     command = environment.get("SHELL", "/bin/sh")
     print(f"Stack {stack}; `pulumi` is on PATH here. `exit` ends this shell.")
     os.chdir(ROOT)
-    os.execvpe(command, [command], {**environment, "PULUMI_STACK": stack})  # noqa: S606
+    os.execvpe(command, [command], environment)  # noqa: S606
 
 
 def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:

@@ -84,6 +84,13 @@ def test_the_users_own_login_is_untouched(up: str, project: ProjectCopy) -> None
     assert not (project.home / ".pulumi").exists(), "and nothing is where `pulumi login` keeps an account"
 
 
+def test_the_printed_lines_make_stock_pulumi_work(up: str, project: ProjectCopy) -> None:
+    # Without the tools and the backend that this test's own environment names.
+    bare = {name: "" for name in project.environment if name.startswith("PULUMI_")}
+    said = project.run("sh", "-ec", 'eval "$(make -s env)"; pulumi stack output graphqlUrl', **bare).ok()
+    assert said.strip() == project.outputs()["graphqlUrl"]
+
+
 def test_a_second_up_changes_nothing(up: str, project: ProjectCopy) -> None:
     again = project.run("make", "up", timeout=900).ok()
     assert " unchanged" in again
