@@ -31,7 +31,9 @@ class Project:
 
 
 def ran(stage: Stage) -> dict[int, int]:
-    """How often each version ran."""
+    """How often each version ran; none where the first migration has not made the table."""
+    if stage.database.rows("select to_regclass('ran')") == [(None,)]:
+        return {}
     rows = stage.database.rows("select version, count(*) from ran group by 1 order by 1")
     return {int(str(version)): int(str(count)) for version, count in rows}
 

@@ -54,7 +54,8 @@ class Proxy:
                 self._forward(reader, upstream, lambda data: self._request_passes(connection, data)),
                 self._forward(answers, writer, lambda data: self._answer_passes(connection, data)),
             )
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # Either side is gone, or the proxy is being closed.
             pass
         finally:
             for each in (writer, upstream):

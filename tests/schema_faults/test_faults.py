@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.schema_faults.deployer import deployer, inputs, preview
 from tests.schema_faults.project import Project, assert_all_once, ran
 from tests.schema_faults.proxy import Proxy, proxy
 from tests.schema_faults.stage import ADMIN_SECRET, Stage, poll
+
+SEED = 20261124
 
 
 def fill(project: Project, *, newest: int = 12, sleep: float = 0.0) -> None:
@@ -122,20 +125,20 @@ def test_each_exchange_lost_in_turn(stage: Stage, project: Project, tmp_path: Pa
             assert_all_once(stage, 12)
 
 
-def test_every_second_answer_lost(stage: Stage, project: Project, tmp_path: Path) -> None:
-    """Then a deployment may give up, with a reason, and never does harm."""
+def test_many_answers_lost(stage: Stage, project: Project, tmp_path: Path) -> None:
+    """One in four: then a deployment may give up, with a reason, and never does harm."""
     fill(project)
+    chance = random.Random(SEED)
     with (
         proxy(stage.endpoint) as way,
         deployer(project.root, tmp_path / "logs", way.endpoint, ADMIN_SECRET) as one,
     ):
-        way.lose_answers = set(range(2, 400, 2))
-        for _ in range(20):
+        way.lose_answers = {number for number in range(2, 2000) if chance.random() < 0.25}
+        for _ in range(5):
             ended = one.run()
             assert ended.code == 0 or "the answer was lost" in ended.log, ended.log
-            assert all(count == 1 for count in ran(stage).values()) or recorded(stage) == 0
-            if ended.code == 0:
-                break
+            assert set(ran(stage).values()) <= {1}
+        assert way.lost > 0
         way.lose_answers = set()
         ended = one.run()
         assert ended.code == 0, ended.log
