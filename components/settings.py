@@ -596,7 +596,7 @@ def _signing_problems(parsed: _StackConfig) -> list[Problem]:
             Problem(
                 key="jwtSigningKey",
                 what=f"is not set, and jwtSigningAlgorithm is {algorithm}; they belong together",
-                write="pulumi config set --secret jwtSigningKey < key.pem    # or: pulumi config rm jwtSigningAlgorithm",
+                write="pulumi config set --secret jwtSigningKey < key.pem   # or config rm jwtSigningAlgorithm",
             )
         ]
     if not algorithm:
