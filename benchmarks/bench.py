@@ -142,7 +142,7 @@ def bench(folder: Path) -> Iterator[Bench]:
     cli, why = None, ""
     project = Project(root=folder / "project")
     project.write()
-    with staged(durable=True) as stage:
+    with staged(as_deployed=True) as stage:
         try:
             cli = HasuraCli(
                 binary=installed(), project=project.root, endpoint=stage.endpoint, admin_secret=ADMIN_SECRET
@@ -165,7 +165,7 @@ def machine(parts: Bench) -> Machine:
     engine = (
         "the project's own local engine, NOT the vendor's: times against it are about our code and "
         "the CLI's, never about the vendor's engine"
-        if parts.stage.image is None
+        if parts.stage.engine_stands_in
         else f"{parts.stage.image} ({version})"
     )
     return Machine(

@@ -107,7 +107,7 @@ def main() -> None:
         answer: dict[str, object] = {"rss_before": _maximum_rss()}
         begun = time.perf_counter()
         try:
-            with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stderr(sink):
+            with Path(os.devnull).open("w", encoding="utf-8") as sink, contextlib.redirect_stderr(sink):
                 WORKS[asked["do"]](asked["with"])
         except Exception as error:
             answer["error"] = f"{type(error).__name__}: {error}"

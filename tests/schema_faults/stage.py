@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from tests.local_engine.engines import (
     Engine,
     engine_container,
     free_port,
+    is_stand_in,
     network,
     stand_in,
     until,
@@ -104,6 +106,11 @@ class Stage:
     def client(self) -> HasuraClient:
         return HasuraClient(self.endpoint, ADMIN_SECRET)
 
+    @property
+    def engine_stands_in(self) -> bool:
+        """Whether it is the project's local engine that answers."""
+        return self.image is None or is_stand_in(self.image)
+
     def start_engine(self) -> None:
         """Start an engine and wait until it is healthy."""
         stands_in = self.image is None
@@ -154,9 +161,14 @@ def engine_image() -> str | None:
     return None if present.returncode else configured
 
 
-def _postgres_image() -> str:
+def _image_of(part: images.Part) -> str:
+    """The image that serves a part on this machine, built if need be."""
     configured = images.ConfiguredImages(postgres=_configured("postgres"), hasura=_configured("hasura"))
-    return images.ensure(configured, progress=print, parts=("postgres",))[0].image
+    return images.ensure(configured, progress=_tell, parts=(part,))[0].image
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _configured(part: str) -> str:
@@ -164,14 +176,17 @@ def _configured(part: str) -> str:
 
 
 @contextmanager
-def staged(*, durable: bool = False) -> Iterator[Stage]:
-    """A stage of its own, with a healthy engine. `durable`: Postgres waits for the disk, as it does by default."""
+def staged(*, as_deployed: bool = False) -> Iterator[Stage]:
+    """A stage of its own, with a healthy engine. `as_deployed`: the local engine too is a container beside
+    Postgres, which waits for the disk; else what starts and stops faster."""
     with ExitStack() as stack:
         name = stack.enter_context(network())
-        database = stack.enter_context(_database(name, () if durable else ("-c", "fsync=off")))
+        database = stack.enter_context(_database(name, () if as_deployed else ("-c", "fsync=off")))
         for each in ("app", "metadata"):
             database.rows(f"create database {each}", "postgres")
-        stage = Stage(database=database, network=name, image=engine_image())
+        stage = Stage(
+            database=database, network=name, image=_image_of("hasura") if as_deployed else engine_image()
+        )
         stack.callback(stage.stop)
         stage.start_engine()
         yield stage
@@ -186,7 +201,7 @@ def _database(network: str, options: tuple[str, ...]) -> Iterator[Database]:
         *("run", "--detach", f"--name={made.name}", f"--network={network}"),
         f"--publish=127.0.0.1:{made.port}:5432",
         f"--env=POSTGRES_PASSWORD={made.password}",
-        _postgres_image(),
+        _image_of("postgres"),
         # Without fsync the data still outlives any process of the tests, though not the machine.
         *("-c", "max_connections=200", *options),
     )
