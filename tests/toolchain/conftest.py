@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from local.toolchain.machine import Machine
 from local.toolchain.progress import Progress
 from local.toolchain.store import Store
 from tests.toolchain.release_server import FAKE_CLI, ReleaseServer, archive_of, serving
+
+
+@pytest.fixture(autouse=True)
+def _a_machine_without_this_projects_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make test` runs with the local stack's variables; a machine that is set up has none of them yet."""
+    for name in list(os.environ):
+        if name.startswith("PULUMI_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

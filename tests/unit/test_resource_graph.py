@@ -138,6 +138,9 @@ REAL_CLERK = InstanceFacts(
 
 @pytest.fixture(autouse=True)
 def _no_docker_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `make test` runs with the local stack's variables.
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "CLERK_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(preflight, "ask_clerk", lambda _clerk, _key: REAL_CLERK)
     monkeypatch.setattr(host, "gather", lambda _: host.HostFacts(docker_error=None, busy_ports={}))
     monkeypatch.setattr(stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1"))
