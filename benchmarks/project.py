@@ -20,7 +20,9 @@ DATABASES = """\
 # Every other file that `hasura metadata export` writes: without them its diff reports differences.
 EMPTY = {
     "actions.graphql": "",
-    "actions.yaml": "actions: []\ncustom_types:\n  enums: []\n  input_objects: []\n  objects: []\n  scalars: []\n",
+    "actions.yaml": (
+        "actions: []\ncustom_types:\n  enums: []\n  input_objects: []\n  objects: []\n  scalars: []\n"
+    ),
     "allow_list.yaml": "[]\n",
     "api_limits.yaml": "{}\n",
     "cron_triggers.yaml": "[]\n",
@@ -90,7 +92,7 @@ class Project:
         for number in range(first, first + count):
             self.migration(
                 number,
-                f"insert into ran (version) values ({number});\n"
+                f"insert into ran (version) values ({number});\n"  # noqa: S608
                 if number
                 else "create table ran (version bigint);\n",
             )

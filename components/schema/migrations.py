@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -107,7 +108,7 @@ def read_migrations(root: Path, *, shown_as: str | None = None) -> MigrationSet:
 def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) -> tuple[Migration, ...]:
     found: dict[int, Migration] = {}
     places: dict[int, str] = {}
-    for entry in entries(folder, shown, problems):
+    for entry in _scanned(folder, shown, problems):
         place = f"{shown}/{entry.name}"
         match = _NAME.fullmatch(entry.name)
         if match is None:
@@ -119,7 +120,9 @@ def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) 
                 )
             )
             continue
-        if not is_directory_within(entry, root, place, problems):
+        if not entry.is_dir(follow_symlinks=False) and not is_directory_within(
+            Path(entry.path), root, place, problems
+        ):
             continue
         version = int(match.group(1))
         if version > MAX_VERSION:
@@ -141,22 +144,46 @@ def _read_source(folder: Path, root: Path, shown: str, problems: list[Problem]) 
             )
             continue
         places[version] = place
-        up = read_sql_file(entry / "up.sql", root, f"{place}/up.sql", problems, required=True)
-        down = read_sql_file(entry / "down.sql", root, f"{place}/down.sql", problems, required=False)
-        for extra in ("up.yaml", "down.yaml"):
-            if (entry / extra).exists():
-                problems.append(
-                    Problem(
-                        path=f"{place}/{extra}",
-                        message="metadata in a migration is not run",
-                        remedy="Put it into the metadata directory.",
-                    )
-                )
+        names = _names(entry.path, place, problems)
+        if names is None:
+            continue
+        up = read_sql_file(Path(f"{entry.path}/up.sql"), root, f"{place}/up.sql", problems, required=True)
+        down = None
+        if "down.sql" in names:
+            file = Path(f"{entry.path}/down.sql")
+            down = read_sql_file(file, root, f"{place}/down.sql", problems, required=False)
+        problems += [
+            Problem(
+                path=f"{place}/{extra}",
+                message="metadata in a migration is not run",
+                remedy="Put it into the metadata directory.",
+            )
+            for extra in ("up.yaml", "down.yaml")
+            if extra in names
+        ]
         if up is not None:
             found[version] = Migration(
                 source=folder.name, version=version, name=match.group(2), key=entry.name, up=up, down=down
             )
     return tuple(found[version] for version in sorted(found))
+
+
+def _scanned(folder: Path, shown: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
+    # A scan tells folders from files without a further call for each of what may be thousands.
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        problems.append(Problem(path=shown, message=f"cannot be read: {error.strerror}"))
+        return []
+
+
+def _names(folder: str, shown: str, problems: list[Problem]) -> frozenset[str] | None:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208  names are enough
+    except OSError as error:
+        problems.append(Problem(path=shown, message=f"cannot be read: {error.strerror}"))
+        return None
 
 
 def entries(folder: Path, shown: str, problems: list[Problem]) -> list[Path]:
