@@ -5,7 +5,8 @@ Shape: `{"migrations": {source: {"<version>": dirty}}, "settings": {...}, "isSta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from components.hasura.json_types import Json, JsonObject
 
@@ -19,15 +20,26 @@ def recorded(state: JsonObject, source: str) -> dict[int, bool] | None:
     return {int(version): bool(dirty) for version, dirty in entry.items() if version.isdigit()}
 
 
-def updated(state: JsonObject, applied: Mapping[str, Iterable[int]]) -> JsonObject:
-    """`state` with the entries of the given sources replaced; everything else stays as it is.
+def updated(
+    state: JsonObject,
+    applied: Mapping[str, Iterable[int]],
+    rolled_back: Mapping[str, Collection[int]] = MappingProxyType({}),
+) -> JsonObject:
+    """`state` with the versions `applied` and without those `rolled_back`; everything else stays as it is,
+    also what the Hasura CLI may have applied in the meantime.
 
     `isStateCopyCompleted` keeps the CLI from probing for the state of its predecessors.
     """
     migrations = state.get("migrations")
     entries: dict[str, Json] = dict(migrations) if isinstance(migrations, dict) else {}
     for source, versions in applied.items():
-        found = {str(version): False for version in sorted(versions)}
+        before = entries.get(source)
+        kept = (
+            {int(v): dirty for v, dirty in before.items() if v.isdigit()} if isinstance(before, dict) else {}
+        )
+        merged = {**kept, **dict.fromkeys(versions, False)}
+        gone = rolled_back.get(source, ())
+        found = {str(version): merged[version] for version in sorted(merged) if version not in gone}
         if found or source in entries:
             entries[source] = {**found}
     result = dict(state)

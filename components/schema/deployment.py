@@ -101,7 +101,7 @@ def read_states(client: HasuraClient, sources: Sequence[str]) -> dict[str, Sourc
 
 
 def _catalog_knows_more(state: SourceState) -> bool:
-    return bool(set(state.catalog or ()) - {row.version for row in state.ledger or ()})
+    return bool(set(state.catalog or ()) - {row.version for row in state.ledger or ()} - state.rolled_back)
 
 
 def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceState:
@@ -121,7 +121,11 @@ def _read_ledger(client: HasuraClient, source: str, *, flush: bool = False) -> S
     if any(row.state == "started" for row in found):
         answer = client.run_sql(ledger.invalid_indexes(), source, read_only=True)
         invalid = tuple(row[0] for row in answer.rows)
-    return SourceState(ledger=found, invalid_indexes=invalid)
+    return SourceState(
+        ledger=tuple(row for row in found if row.state != "rolled back"),
+        invalid_indexes=invalid,
+        rolled_back=frozenset(row.version for row in found if row.state == "rolled back"),
+    )
 
 
 def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
@@ -234,16 +238,18 @@ def _write_catalog_once(client: HasuraClient, sources: Sequence[str]) -> bool:
     """Whether the ledgers still are what was written."""
     state = client.get_catalog_state()
     applied: dict[str, list[int]] = {}
+    forgotten: dict[str, frozenset[int]] = {}
     untold: dict[str, list[int]] = {}
     for source in sources:
-        rows = _read_ledger(client, source, flush=True).ledger
-        if rows is None:
+        found = _read_ledger(client, source, flush=True)
+        if found.ledger is None:
             continue
-        done = [row for row in rows if row.state == "done"]
+        done = [row for row in found.ledger if row.state == "done"]
         applied[source] = [row.version for row in done]
-        if any(not row.in_catalog for row in done):
-            untold[source] = [row.version for row in done if not row.in_catalog]
-    wanted = catalog_state.updated(state, applied)
+        forgotten[source] = found.rolled_back
+        if news := [*(row.version for row in done if not row.in_catalog), *found.rolled_back]:
+            untold[source] = news
+    wanted = catalog_state.updated(state, applied, forgotten)
     if wanted != state:
         client.set_catalog_state(wanted)
     same = True

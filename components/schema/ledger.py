@@ -2,9 +2,9 @@
 
 Table `migration_ledger.migration`, one row a migration: `source` (Hasura's name of the database),
 `version`, `name`, `checksum` (of up.sql), `down_sql`, `recorded_at`, `stack`, `origin` (`applied` here,
-`adopted` from the Hasura CLI, `baseline` taken over unseen), `state` (`done`, or `started` for one
-outside a transaction that has not been seen to end), `in_catalog` (whether Hasura's catalog state has
-been told of it).
+`adopted` from the Hasura CLI, `baseline` taken over unseen), `state` (`done`; `started` for one outside a
+transaction that has not been seen to end; `rolled back` until Hasura's catalog state has forgotten it, when
+the row goes), `in_catalog` (whether Hasura's catalog state has been told of it).
 
 Row and migration are written in one transaction, hence there is no moment in which one is there
 without the other. Nothing here uses the search path, which a migration may change.
@@ -40,7 +40,7 @@ UNDEFINED_TABLE = "42P01"
 INVALID_SCHEMA = "3F000"
 
 Origin = Literal["applied", "adopted", "baseline"]
-State = Literal["done", "started"]
+State = Literal["done", "started", "rolled back"]
 LAZY_COMMIT = "set local synchronous_commit = off;\n"
 """Commit without waiting for the disk. Row and change are still one transaction, and commits reach the disk in
 their order; but nothing outside of the database may be told before a later commit has waited."""
@@ -117,7 +117,7 @@ def rows(result: SqlResult) -> tuple[LedgerRow, ...]:
                 name=row["name"],
                 checksum=row["checksum"],
                 origin=origin if origin in get_args(Origin) else "applied",  # type: ignore[arg-type]
-                state="started" if state == "started" else "done",
+                state=state if state in get_args(State) else "done",  # type: ignore[arg-type]
                 in_catalog=row["in_catalog"] == "t",
                 has_down=row["has_down"] == "t",
                 recorded_at=row["recorded_at"],
@@ -181,8 +181,9 @@ def create(timeouts: Timeouts) -> str:
 
 
 def guard(source: str, version: int, *, out_of_order: bool) -> str:
-    """Raise when `version` is recorded already or, unless `out_of_order`, a newer one is."""
-    where = f"from {TABLE} where source = {literal(source)}"
+    """Raise when `version` is recorded already or, unless `out_of_order`, a newer one is. What was rolled back
+    counts as never recorded."""
+    where = f"from {TABLE} where source = {literal(source)} and state <> 'rolled back'"
     newer = (
         ""
         if out_of_order
@@ -197,7 +198,8 @@ def guard(source: str, version: int, *, out_of_order: bool) -> str:
         f"if exists (select 1 {where} and version = {version}) then\n"
         f"raise exception using errcode = '{ALREADY_RECORDED}', "
         f"message = 'version {version} is in the ledger already';\nend if;\n"
-        f"{newer}end $guard$;\n"
+        f"{newer}delete from {TABLE} where source = {literal(source)} and version = {version};\n"
+        "end $guard$;\n"
     )
 
 
@@ -268,6 +270,8 @@ def told_catalog(source: str, versions: Iterable[int]) -> str:
     return (
         f"update {TABLE} set in_catalog = true "
         f"where source = {literal(source)} and state = 'done' and version in ({listed});\n"
+        f"delete from {TABLE} "
+        f"where source = {literal(source)} and state = 'rolled back' and version in ({listed});\n"
         f"select count(*) from {TABLE} where source = {literal(source)} and state = 'done'"
     )
 
@@ -286,7 +290,8 @@ def progress(source: str, versions: Sequence[int]) -> str:
     whether somebody holds the deployment lock (t or f)."""
     return (
         f"select count(*), count(*) filter (where version between {min(versions)} and {max(versions)}), "
-        f"exists (select 1 from ({lock_holder()}) holder) from {TABLE} where source = {literal(source)}"
+        f"exists (select 1 from ({lock_holder()}) holder) from {TABLE} "
+        f"where source = {literal(source)} and state <> 'rolled back'"
     )
 
 
@@ -351,10 +356,11 @@ def invalid_indexes() -> str:
 
 
 def remove(source: str, version: int) -> str:
-    """Take a row out, raising when it is not there (any more)."""
+    """Mark a row as rolled back, raising when it is not there (any more)."""
     return (
         "do $guard$ begin\n"
-        f"delete from {TABLE} where source = {literal(source)} and version = {version};\n"
+        f"update {TABLE} set state = 'rolled back', in_catalog = false "
+        f"where source = {literal(source)} and version = {version} and state <> 'rolled back';\n"
         f"if not found then raise exception using errcode = '{ALREADY_RECORDED}', "
         f"message = 'version {version} is not in the ledger any more';\nend if;\nend $guard$;\n"
     )

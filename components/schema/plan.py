@@ -30,12 +30,14 @@ class SourceState:
     """What a database and the engine know: `ledger` is None where there is no ledger yet; `catalog` is
     what the Hasura CLI recorded ({version: dirty}), None where it has no entry for the source.
     `invalid_indexes` are looked up only where a migration outside a transaction was not seen to end.
+    `rolled_back` are versions that the catalog state may not have forgotten yet; they are not in `ledger`.
     `still_there` are versions that the catalog state has lost although the database shows their change."""
 
     ledger: tuple[LedgerRow, ...] | None = None
     catalog: Mapping[int, bool] | None = None
     invalid_indexes: tuple[str, ...] = ()
     still_there: frozenset[int] = frozenset()
+    rolled_back: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def _plan_source(
 ) -> tuple[SourcePlan, list[Problem]]:
     recorded = {row.version: row for row in state.ledger or ()}
     local = {migration.version: migration for migration in files}
-    catalog = state.catalog or {}
+    catalog = {v: dirty for v, dirty in (state.catalog or {}).items() if v not in state.rolled_back}
     problems = [*_unfinished(source, state, local), *_edited(recorded, local)]
 
     adopt = tuple(m for m in files if m.version not in recorded and catalog.get(m.version) is False)
@@ -123,14 +125,16 @@ def _plan_source(
         problems += [_late(m, newest) for m in ups if m.version < newest]
 
     wanted = dict.fromkeys(remaining, False) | {m.version: False for m in ups}
-    write = dict(catalog) != wanted or any(not row.in_catalog for row in recorded.values())
+    write = (
+        catalog != wanted or bool(state.rolled_back) or any(not row.in_catalog for row in recorded.values())
+    )
     return SourcePlan(
         source=source,
         adopt=adopt,
         baseline=baseline,
         downs=downs,
         ups=ups,
-        write_catalog=write and bool(wanted or catalog),
+        write_catalog=write and bool(wanted or catalog or state.rolled_back),
     ), problems
 
 

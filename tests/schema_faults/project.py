@@ -24,10 +24,12 @@ class Project:
         text = f"insert into ran (version) values ({version});\n"
         self.write(version, text + (f"select pg_sleep({sleep});\n" if sleep else ""))
 
-    def write(self, version: int, up: str) -> None:
+    def write(self, version: int, up: str, down: str | None = None) -> None:
         folder = self.root / "migrations" / "default" / f"{version:06}_m"
         folder.mkdir()
         (folder / "up.sql").write_text(up)
+        if down is not None:
+            (folder / "down.sql").write_text(down)
 
 
 def ran(stage: Stage) -> dict[int, int]:

@@ -37,6 +37,7 @@ class Proxy:
     lost: int = 0
     swallowed: int = 0
     endpoint: str = ""
+    _never: asyncio.Event = field(default_factory=asyncio.Event)
 
     def point_at(self, endpoint: str) -> None:
         """Send new connections to another engine."""
@@ -69,7 +70,7 @@ class Proxy:
             connection.number = self.exchanges
         if self.swallow is not None and self.swallow in data:
             self.swallowed += 1
-            await asyncio.Event().wait()
+            await self._never.wait()
         return self._passes(connection.number, self.lose_requests)
 
     async def _answer_passes(self, connection: _Connection, _: bytes) -> bool:
@@ -152,10 +153,11 @@ def proxy(endpoint: str, *, one_way: float = 0.0) -> Iterator[Proxy]:
     async def close() -> None:
         server.close()
         own = asyncio.current_task()
-        others = [task for task in asyncio.all_tasks() if task is not own]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        # A connection that was just accepted gets its task a moment later.
+        while others := [task for task in asyncio.all_tasks() if task is not own]:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
     try:
         yield made

@@ -6,6 +6,7 @@ is, else the local engine as a process.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -142,6 +143,14 @@ class Stage:
 
     def stop(self) -> None:
         self._running.close()
+
+    def isolate(self, level: str) -> None:
+        """Give the source's transactions an isolation level, in Hasura's words, until the next reset."""
+        with self.client() as client:
+            version, metadata = client.export_metadata()
+            changed = json.loads(json.dumps(metadata))
+            changed["sources"][0]["configuration"]["connection_info"]["isolation_level"] = level
+            client.replace_metadata(changed, version)
 
     def reset(self) -> None:
         """As on the first day: no table, no ledger, no metadata, no catalog state."""

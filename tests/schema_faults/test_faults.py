@@ -47,7 +47,12 @@ def test_two_deployers_at_once(stage: Stage, project: Project, tmp_path: Path) -
     assert_all_once(stage, 40)
 
 
-def test_two_deployers_that_begin_together(stage: Stage, project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolation", ["read-committed", "repeatable-read", "serializable"])
+def test_two_deployers_that_begin_together(
+    stage: Stage, project: Project, tmp_path: Path, isolation: str
+) -> None:
+    """Also where the source's transactions see the database as it was when they began to wait."""
+    stage.isolate(isolation)
     fill(project, newest=30)
     with (
         deployer(project.root, tmp_path / "one", stage.endpoint, ADMIN_SECRET) as one,
@@ -100,6 +105,39 @@ def test_killed_between_commit_and_catalog_state(stage: Stage, project: Project,
         assert ended.code == 0, ended.log
         assert "applied" not in ended.log
     assert_all_once(stage, 12)
+
+
+def test_killed_between_roll_back_and_catalog_state(stage: Stage, project: Project, tmp_path: Path) -> None:
+    """The catalog state still names what is gone; nobody takes that for the Hasura CLI's work."""
+    fill(project, newest=3)
+    project.write(4, "insert into ran (version) values (4);\n", "insert into ran (version) values (-4);\n")
+    with (
+        proxy(stage.endpoint) as way,
+        deployer(project.root, tmp_path / "logs", way.endpoint, ADMIN_SECRET) as one,
+    ):
+        ended = one.run()
+        assert ended.code == 0, ended.log
+        taken_away = project.root.parent / "000004_m"
+        folder = (project.root / "migrations/default/000004_m").rename(taken_away)
+        way.swallow = b'"set_catalog_state"'
+        one.start(rollback="down")
+        poll(lambda: way.swallowed > 0, "the deployer writes the catalog state")
+        assert one.kill().code == -9
+        way.swallow = None
+        with stage.client() as client:
+            assert "4" in client.get_catalog_state()["migrations"]["default"]  # type: ignore[index,call-overload]
+        ended = one.run(rollback="down")
+        assert ended.code == 0, ended.log
+        assert ran(stage) == {-4: 1, 2: 1, 3: 1, 4: 1}
+        with stage.client() as client:
+            assert client.get_catalog_state()["migrations"] == {
+                "default": {"1": False, "2": False, "3": False}
+            }
+        # Rolled back for good: when it comes back it runs again.
+        folder.rename(project.root / "migrations/default/000004_m")
+        ended = one.run(rollback="down")
+        assert ended.code == 0, ended.log
+    assert ran(stage) == {-4: 1, 2: 1, 3: 1, 4: 2}
 
 
 @pytest.mark.parametrize("what", ["request", "answer"])

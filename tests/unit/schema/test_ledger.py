@@ -82,8 +82,9 @@ class TestCatalogState:
         assert catalog_state.recorded({}, "default") is None
 
     def test_updated_keeps_what_is_not_ours(self) -> None:
-        assert catalog_state.updated(self.STATE, {"default": [10, 9], "third": []}) == {
-            "migrations": {"default": {"9": False, "10": False}, "other": {"9": False}},
+        applied = {"default": [10, 9], "third": []}
+        assert catalog_state.updated(self.STATE, applied, {"default": {1, 3}}) == {
+            "migrations": {"default": {"2": True, "9": False, "10": False}, "other": {"9": False}},
             "settings": {"migration_mode": "false"},
             "theirs": 1,
             "isStateCopyCompleted": True,

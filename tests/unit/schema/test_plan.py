@@ -51,6 +51,7 @@ def _states(case: dict, local: MigrationSet) -> dict[str, SourceState]:
             catalog=catalog.get(source),
             invalid_indexes=tuple((case.get("invalid_indexes") or {}).get(source, ())),
             still_there=frozenset((case.get("still_there") or {}).get(source, ())),
+            rolled_back=frozenset((case.get("rolled_back") or {}).get(source, ())),
         )
         for source in {*local.sources, *ledger, *catalog}
     }
