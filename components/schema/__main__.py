@@ -106,9 +106,6 @@ def _run(parsed: argparse.Namespace) -> int:
             done = maintenance.take_over(
                 client, schema.migrations, parsed.source, parsed.version, settings
             ).done
-        elif parsed.command == "seed" and not Path(parsed.seeds).exists():
-            print(f"there is no folder {parsed.seeds}")
-            done = []
         elif parsed.command == "seed":
             done = sow(client, read_seeds(Path(parsed.seeds), shown_as=parsed.seeds), settings, print).done
         else:
