@@ -162,6 +162,9 @@ def lock_holder() -> str:
 def create(timeouts: Timeouts) -> str:
     """Make the ledger where it is missing. Under the lock, because two `if not exists` can collide."""
     return lock(timeouts) + (
+        # What others have committed while the lock was waited for is not known before a table is looked at:
+        # the session may still remember that there was no such schema.
+        "select from pg_catalog.pg_namespace limit 0;\n"
         f"create schema if not exists {SCHEMA};\n"
         f"create table if not exists {TABLE} (\n"
         "    source text not null,\n"

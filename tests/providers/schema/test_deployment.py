@@ -346,6 +346,27 @@ def test_two_deployers_at_once(engine: Engine, project: Project) -> None:
     assert len(own) == len(set(own)) == 11
 
 
+def test_a_ledger_that_another_deployer_makes_meanwhile(engine: Engine, project: Project) -> None:
+    """Also on a connection that has looked for it in vain and not heard of it since."""
+    sql = sql_of.create(Timeouts())
+    with engine.connect() as one, engine.connect() as two, ThreadPoolExecutor(1) as pool:
+        one.autocommit = False
+        # The first definition in a session makes it look at the tables that tell of others' changes.
+        two.execute("create table first_of_session (); drop table first_of_session")
+        assert two.execute("select to_regnamespace('migration_ledger')").fetchone() == (None,)
+        one.execute(sql)
+        waiting = pool.submit(two.execute, sql)
+        wait_for(lambda: _waiting(engine) == 1, "the second waits")
+        one.commit()
+        waiting.result()
+    assert ledger(engine) == []
+
+
+def _waiting(engine: Engine) -> object:
+    ((count,),) = engine.rows("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+    return count
+
+
 def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Project) -> None:
     project.migration("1_users", USERS)
     with engine.connect() as other:
@@ -357,13 +378,7 @@ def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Pr
         assert "holds locks: pid " in str(caught.value)
         waiting = threading.Thread(target=run, args=(engine,))
         waiting.start()
-        wait_for(
-            lambda: (
-                engine.rows("select count(*) from pg_locks where locktype = 'advisory' and not granted")
-                == [(1,)]
-            ),
-            "the deployer waits",
-        )
+        wait_for(lambda: _waiting(engine) == 1, "the deployer waits")
         assert engine.rows("select to_regclass('users')") == [(None,)]
         other.rollback()
         waiting.join()
