@@ -615,8 +615,12 @@ def _locate(
     if not step.scripts or error.sqlstate is None or _size(step) > LOCATE_UP_TO:
         return None
     scripts = [Script(shown=s.shown, text=s.text()) if isinstance(s, SqlFile) else s for s in step.scripts]
-    build = find_syntax_error if error.sqlstate == SYNTAX_ERROR else rehearse
-    rehearsal = build(scripts, settings.timeouts)
+    rehearsal = (
+        find_syntax_error(scripts, settings.timeouts)
+        if error.sqlstate == SYNTAX_ERROR
+        # Several scripts in one step are one transaction.
+        else rehearse(scripts, settings.timeouts, committed_each=False)
+    )
     try:
         client.run_sql(rehearsal.sql, source)
     except HasuraError as answer:

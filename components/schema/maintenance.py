@@ -3,7 +3,7 @@ there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,8 @@ from components.schema.ledger import LedgerRow, Timeouts
 from components.schema.migrations import Migration, MigrationSet
 from components.schema.plan import Plan, SourcePlan, make_plan
 from components.schema.problems import Problem, SchemaError
-from components.schema.rehearsal import Script, rehearse
+from components.schema.rehearsal import UNSAFE_NEW_ENUM_VALUE, Failure, Script, rehearse
+from components.schema.sql import adds_enum_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,47 +198,83 @@ def accept(
     client.run_sql(ledger.lock(timeouts) + ledger.accept(source, version, migration.up.checksum), source)
 
 
+REHEARSE_UP_TO = 16 << 20
+"""Bytes of SQL up to which what is pending is rehearsed: the text is held in memory several times."""
+
+
 def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tuple[list[str], list[Problem]]:
     """Run what is pending in transactions that always roll back: what would succeed in words, and what
     would not."""
     said: list[str] = []
     problems: list[Problem] = []
     for source in plan.sources:
-        chosen = [m for m in source.ups if not m.up.without_transaction]
-        left_out = [m.key for m in source.ups if m.up.without_transaction]
+        left_out = [m for m in source.ups if m.up.without_transaction]
         if left_out:
             said.append(
-                f"{source.source}: not rehearsed, because outside a transaction: {', '.join(left_out)}"
+                f"{source.source}: not rehearsed, because outside a transaction: "
+                f"{', '.join(m.key for m in left_out)}"
             )
+        downs = _downs(client, source)
+        ups = [m for m in source.ups if not m.up.without_transaction]
+        size = sum(m.up.size for m in ups) + sum(len(text) for _, text in downs)
+        if size > REHEARSE_UP_TO:
+            said.append(
+                f"{source.source}: not rehearsed, because larger than {REHEARSE_UP_TO >> 20} MB: "
+                f"{size / (1 << 20):.0f} MB of SQL"
+            )
+            continue
         scripts = [
             *(
                 Script(shown=f"down SQL of {source.source}/{row.key} (from the ledger)", text=text)
-                for row, text in _downs(client, source)
+                for row, text in downs
             ),
-            *(Script(shown=m.up.shown, text=m.up.text()) for m in chosen),
+            *(Script(shown=m.up.shown, text=m.up.text()) for m in ups),
         ]
         if not scripts:
             continue
-        rehearsal = rehearse(scripts, settings.timeouts)
+        each = settings.transaction == "each"
+        rehearsal = rehearse(scripts, settings.timeouts, committed_each=each)
         try:
             client.run_sql(rehearsal.sql, source.source)
         except HasuraError as error:
             failure = rehearsal.outcome(error)
             if failure is None:
-                said.append(f"{source.source}: rehearsed, would succeed: {', '.join(m.key for m in chosen)}")
-                continue
-            problems.append(
-                Problem(
-                    path=failure.shown,
-                    line=failure.line,
-                    message=f"would fail: {failure.message} (SQLSTATE {failure.sqlstate})"
-                    + (f"\n    detail: {failure.detail}" if failure.detail else "")
-                    + (f"\n    hint: {failure.hint}" if failure.hint else "")
-                    + "\n    statement: "
-                    + " ".join(failure.statement.split()),
+                said.append(
+                    f"{source.source}: rehearsed, would succeed: "
+                    f"{', '.join([*(row.key for row, _ in downs), *(m.key for m in ups)])}"
                 )
-            )
+                continue
+            found = _would_fail(failure)
+            failed = ups[failure.script - len(downs)] if failure.script >= len(downs) else None
+            why = _only_in_rehearsal(failure, failed, left_out, scripts) if each else None
+            if why:
+                said.append(f"{source.source}: rehearsed up to {failure.shown}:{failure.line}, {why}: {found.message}")
+            else:
+                problems.append(found)
     return said, problems
+
+
+def _would_fail(failure: Failure) -> Problem:
+    return Problem(
+        path=failure.shown,
+        line=failure.line,
+        message=f"would fail: {failure.message} (SQLSTATE {failure.sqlstate})"
+        + (f"\n    detail: {failure.detail}" if failure.detail else "")
+        + (f"\n    hint: {failure.hint}" if failure.hint else "")
+        + "\n    statement: "
+        + " ".join(failure.statement.split()),
+    )
+
+
+def _only_in_rehearsal(
+    failure: Failure, failed: Migration | None, left_out: Sequence[Migration], scripts: Sequence[Script]
+) -> str | None:
+    """Why a failure proves nothing, or None when the deployment would fail in the same way."""
+    if failed is not None and (before := [m.key for m in left_out if m.version < failed.version]):
+        return f"which may need what was left out before it ({', '.join(before)})"
+    if failure.sqlstate == UNSAFE_NEW_ENUM_VALUE and not adds_enum_value(scripts[failure.script].text):
+        return "which uses a value that is added to an enum before it and usable once that is committed"
+    return None
 
 
 def _downs(client: HasuraClient, plan: SourcePlan) -> list[tuple[LedgerRow, str]]:

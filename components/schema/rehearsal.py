@@ -20,6 +20,9 @@ from components.schema.sql import Statement, statements
 RESULT = "MLRES"
 """SQLSTATE of the exception that carries the result out."""
 SYNTAX_ERROR = "42601"
+UNSAFE_NEW_ENUM_VALUE = "55P04"
+"""A value that was added to an enum cannot be used before the commit of what added it
+(https://www.postgresql.org/docs/current/sql-altertype.html, Notes)."""
 _NEAR = re.compile(r'at or near "(.*)"', re.DOTALL)
 
 
@@ -34,8 +37,9 @@ class Script:
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """The statement that failed. `line` is that of the word that Postgres names, else the statement's
-    first."""
+    first; `script` the number of its script, from 0."""
 
+    script: int
     shown: str
     line: int
     statement: str
@@ -64,6 +68,7 @@ class Rehearsal:
         text = self.scripts[script].text[statement.start : statement.end]
         message = str(result.get("message") or "")
         return Failure(
+            script=script,
             shown=self.scripts[script].shown,
             line=statement.line + _lines_to_word(text, message),
             statement=text if len(text) <= 200 else text[:200] + " ...",
@@ -74,9 +79,13 @@ class Rehearsal:
         )
 
 
-def rehearse(scripts: Sequence[Script], timeouts: Timeouts) -> Rehearsal:
-    """Stop at the first statement that fails."""
-    return _build(scripts, timeouts, only_syntax=False)
+def rehearse(scripts: Sequence[Script], timeouts: Timeouts, *, committed_each: bool = True) -> Rehearsal:
+    """Stop at the first statement that fails.
+
+    `committed_each`: every script is a transaction of its own in earnest, at whose end deferred constraints
+    are checked; else they are checked at the end of all.
+    """
+    return _build(scripts, timeouts, only_syntax=False, committed_each=committed_each)
 
 
 def find_syntax_error(scripts: Sequence[Script], timeouts: Timeouts) -> Rehearsal:
@@ -85,13 +94,26 @@ def find_syntax_error(scripts: Sequence[Script], timeouts: Timeouts) -> Rehearsa
     Postgres parses a whole text before it runs any of it, so the statements before would perhaps
     not even have run.
     """
-    return _build(scripts, timeouts, only_syntax=True)
+    return _build(scripts, timeouts, only_syntax=True, committed_each=False)
 
 
-def _build(scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool) -> Rehearsal:
+_END_OF_TRANSACTION = (
+    "set constraints all immediate;\n"
+    "select string_agg(format('%I.%I', n.nspname, c.conname), ', ') into deferred from pg_catalog.pg_constraint c "
+    "join pg_catalog.pg_namespace n on n.oid = c.connamespace where c.condeferred;\n"
+    "if deferred is not null then execute 'set constraints ' || deferred || ' deferred'; end if;"
+)
+"""What a commit would check is checked, and the next script finds constraints as a new transaction does."""
+
+
+def _build(
+    scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool, committed_each: bool
+) -> Rehearsal:
     places = [(index, s) for index, script in enumerate(scripts) for s in statements(script.text)]
     body: list[str] = []
     for count, (index, statement) in enumerate(places):
+        if committed_each and count and places[count - 1][0] != index:
+            body.append(_END_OF_TRANSACTION)
         text = literal(scripts[index].text[statement.start : statement.end])
         if only_syntax:
             body.append(
@@ -103,7 +125,7 @@ def _build(scripts: Sequence[Script], timeouts: Timeouts, *, only_syntax: bool) 
     tag = f"$r{secrets.token_hex(8)}$"
     sql = (
         f"{timeouts.limits()}do {tag}\n"
-        "declare at int; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
+        "declare at int; deferred text; ok boolean := false; m text; d text; h text; s text;\nbegin\n"
         "begin\n" + "\n".join(body) + "\n"
         "set constraints all immediate;\n"
         f"ok := true; raise exception using errcode = '{RESULT}', message = 'done';\n"

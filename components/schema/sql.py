@@ -299,6 +299,14 @@ def needs_no_transaction(statement: Statement) -> bool:
     )
 
 
+def adds_enum_value(text: str) -> bool:
+    """Whether a statement of `text` adds a value to an enum type."""
+    return any(
+        statement.begins("alter", "type") and "add" in statement.words and "value" in statement.words
+        for statement in statements(text)
+    )
+
+
 def findings(text: str) -> list[Finding]:
     """Everything in a migration's text that would break its transaction, in the order of lines."""
     return findings_in((text,), alone=is_without_transaction(text))

@@ -217,6 +217,54 @@ def test_rehearse_finds_a_deferred_constraint(
     assert "violates foreign key constraint" in capsys.readouterr().err
 
 
+def test_rehearse_as_if_each_were_committed(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Constraints are checked between two migrations, and deferred again for the next."""
+    circle = "references {} deferrable initially deferred"
+    project.migration(
+        "1_circle",
+        "create table a (id int primary key, b int);\n"
+        f"create table b (id int primary key, a int {circle.format('a')});\n"
+        f"alter table a add foreign key (b) {circle.format('b')};\n"
+        "insert into a values (1, 1); insert into b values (1, 1);",
+    )
+    # Refused where rows of the same transaction still wait for their check.
+    project.migration("2_alter", "alter table a add column name text;\nalter table b add column name text;")
+    project.migration("3_circle", "insert into a values (2, 2); insert into b values (2, 2);")
+    assert main(["rehearse"]) == 0
+    assert "would succeed: 1_circle, 2_alter, 3_circle" in capsys.readouterr().out
+    project.migration("3_circle", "insert into a values (2, 3); insert into b values (2, 2);")
+    project.migration("4_more", "select 1;")
+    assert main(["rehearse"]) == 1
+    assert "migrations/default/3_circle/up.sql:1: would fail: insert or update on table" in capsys.readouterr().err
+    assert engine.rows("select to_regclass('a')") == [(None,)]
+
+
+def test_rehearse_tells_what_it_cannot_know(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failure that comes from the rehearsal's being one transaction is no reason to refuse."""
+    project.migration("1_mood", "create type mood as enum ('good'); create table m (mood mood);")
+    run(engine)
+    project.migration("2_bad", "alter type mood add value 'bad';")
+    project.migration("3_use", "select 1;\ninsert into m values ('bad');")
+    assert main(["rehearse"]) == 0
+    told = capsys.readouterr().out
+    assert "rehearsed up to migrations/default/3_use/up.sql:2" in told
+    assert "usable once that is committed" in told
+    run(engine)
+    project.migration("4_i", "-- no-transaction\ncreate unique index concurrently i on m (mood);")
+    project.migration("5_i", "alter table m add constraint one unique using index i;")
+    assert main(["rehearse"]) == 0
+    told = capsys.readouterr().out
+    assert "rehearsed up to migrations/default/5_i/up.sql:1, which may need what was left out before it (4_i)" in told
+    run(engine)
+    project.migration("6_both", "alter type mood add value 'worse'; insert into m values ('worse');")
+    assert main(["rehearse"]) == 1
+    assert "unsafe use of new value" in capsys.readouterr().err
+
+
 def test_seed(engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.migration("1_users", USERS)
     run(engine)
