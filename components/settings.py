@@ -142,7 +142,7 @@ class JwtSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class HasuraSettings:
-    """The Hasura engine."""
+    """The Hasura engine. ``dumps``: it may be asked for dumps of its databases (``backupDirectory``)."""
 
     image: str
     port: int
@@ -150,6 +150,7 @@ class HasuraSettings:
     cors_domains: tuple[str, ...]
     console: bool
     dev_mode: bool
+    dumps: bool
     log_level: str
     jwt: JwtSettings
 
@@ -727,6 +728,7 @@ def _settings(parsed: _StackConfig, stack: str) -> Settings:
             cors_domains=parsed.hasura_cors_domains,
             console=parsed.hasura_console,
             dev_mode=parsed.hasura_dev_mode,
+            dumps=bool(parsed.backup_directory),
             log_level=parsed.hasura_log_level,
             jwt=JwtSettings(
                 audience=parsed.jwt_audience,

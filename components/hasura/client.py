@@ -363,9 +363,9 @@ class HasuraClient:
         """Write a dump of the source's database to `target`, piece by piece; gives its size in bytes.
 
         The engine runs its own pg_dump (https://hasura.io/docs/2.0/api-reference/pgdump/), so API `pgdump`
-        has to be enabled. `options` are that program's.
+        has to be enabled. `options` are that program's. Where it fails, `HasuraError.internal` holds its words.
         """
-        body: JsonObject = {"opts": " ".join(options), "clean_output": False, "source": source}
+        body: JsonObject = {"opts": list(options), "clean_output": False, "source": source}
         size = 0
         try:
             with self._http.stream(
@@ -376,10 +376,8 @@ class HasuraClient:
                 timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
             ) as answer:
                 if answer.status_code != httpx.codes.OK:
-                    text = answer.read().decode(errors="replace")[:300]
-                    raise HasuraError(
-                        status=answer.status_code, code="pg-dump", path="$", message=text, request="pg_dump"
-                    )
+                    answer.read()
+                    raise self._refusal(answer, "POST /v1alpha1/pg_dump")
                 for piece in answer.iter_bytes():
                     size += target.write(piece)
         except NOTHING_SENT as error:
@@ -456,27 +454,32 @@ class HasuraClient:
         headers = {**self._admin, "Content-Type": "application/json"}
         timeout = httpx.Timeout(None if unlimited else self._timeout, connect=CONNECT_TIMEOUT)
         answer = self._http.request(method, path, content=content, headers=headers, timeout=timeout)
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            raise self._refusal(answer, f"{method} {path}")
         try:
-            value = cast(Json, answer.json())
+            return cast(Json, answer.json())
+        except ValueError:
+            raise AnswerLost(f"{self.endpoint}{path}: the answer is not JSON") from None
+
+    def _refusal(self, answer: httpx.Response, request: str) -> HasuraError | AnswerLost:
+        """What an answer of status 400 or above means; one that is not the engine's leaves the outcome open."""
+        try:
+            value = answer.json()
         except ValueError:
             value = None
-            if answer.status_code < httpx.codes.BAD_REQUEST:
-                raise AnswerLost(f"{self.endpoint}{path}: the answer is not JSON") from None
-        if answer.status_code < httpx.codes.BAD_REQUEST:
-            return value
         if not isinstance(value, dict) or "code" not in value:
             if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-                raise AnswerLost(
-                    f"{self.endpoint}{path}: HTTP {answer.status_code}, not in the engine's own words"
+                return AnswerLost(
+                    f"{self.endpoint}, {request}: HTTP {answer.status_code}, not in the engine's own words"
                 )
             value = {"error": answer.text[:200], "code": "unexpected", "path": "$"}
-        raise HasuraError(
+        return HasuraError(
             status=answer.status_code,
             code=str(value.get("code", "")),
             path=str(value.get("path", "$")),
             message=str(value.get("error", "")),
             internal=value.get("internal"),
-            request=f"{method} {path}",
+            request=request,
         )
 
 

@@ -26,7 +26,8 @@ def environment(
 
     :returns: variable name to value.
     """
-    apis = ["metadata", "graphql", *(["config"] if settings.console else [])]
+    wanted = {"metadata": True, "graphql": True, "config": settings.console, "pgdump": settings.dumps}
+    apis = [api for api, is_wanted in wanted.items() if is_wanted]
     cors = (
         {"HASURA_GRAPHQL_CORS_DOMAIN": ", ".join(settings.cors_domains)}
         if settings.cors_domains

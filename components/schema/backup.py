@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,16 +50,17 @@ def back_up(client: HasuraClient, plan: Plan, folder: Path, *, stack: str) -> li
         try:
             _dump(client, source, path)
         except (OSError, HasuraError, EngineUnreachable, AnswerLost, ValueError) as error:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             raise SchemaError(
                 [
                     Problem(
                         path=f"migrations/{source}",
-                        message=f"no dump could be made: {error}",
+                        message=f"no dump could be made: {_words(error)}",
                         remedy=(
-                            "The engine makes it: HASURA_GRAPHQL_ENABLED_APIS has to hold pgdump, and its "
-                            "pg_dump must not be older than the server. Or take a backup yourself and "
-                            '`pulumi config set backup ""`.'
+                            "The engine makes it: HASURA_GRAPHQL_ENABLED_APIS has to hold pgdump (on an engine of "
+                            "this stack `backupDirectory` sees to that), and its pg_dump must not be older than "
+                            "the server. Or take a backup yourself and `pulumi config rm backupDirectory`."
                         ),
                     )
                 ],
@@ -66,6 +68,11 @@ def back_up(client: HasuraClient, plan: Plan, folder: Path, *, stack: str) -> li
             ) from None
         made.append(Backup(source=source, path=path, reason=why))
     return made
+
+
+def _words(error: Exception) -> str:
+    said = error.internal if isinstance(error, HasuraError) else None
+    return f"{error}: {' '.join(said.split())}" if isinstance(said, str) else str(error)
 
 
 def _needed(plans: Iterable[SourcePlan]) -> Iterable[tuple[str, str]]:

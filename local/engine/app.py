@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.engine import ENGINE_VERSION, STAND_IN_HEADER, graphql_execution, metadata_api, sql_api
+from local.engine import ENGINE_VERSION, STAND_IN_HEADER, graphql_execution, metadata_api, pg_dump, sql_api
 from local.engine.errors import EngineError
 from local.engine.graphql_request import parse_request
 from local.engine.json_text import decode
@@ -80,6 +80,8 @@ class _Api:
                 Route("/v1/graphql", self._answered(self._graphql), methods=["GET", "POST"]),
                 Route("/v1alpha1/graphql", self._answered(self._graphql), methods=["GET", "POST"]),
             ]
+        if "pgdump" in apis:
+            routes.append(Route("/v1alpha1/pg_dump", self._answered(self._dump), methods=["POST"]))
         if "config" in apis:
             routes.append(Route("/v1alpha1/config", self._answered(self._config), methods=["GET"]))
         missing = dict.fromkeys((404, 405), self._not_found)
@@ -133,6 +135,12 @@ class _Api:
         document = _document(body)
         self._admin(session, "$.args")
         return _json(sql_api.run(self._state, document))
+
+    def _dump(self, request: Request, body: bytes) -> Response:
+        session = self._session(request)
+        document = _document(body)
+        self._admin(session, "$")
+        return Response(pg_dump.dump(self._state, document), headers={"content-type": "application/sql; charset=utf-8"})
 
     def _query(self, request: Request, body: bytes) -> Response:
         session = self._session(request)

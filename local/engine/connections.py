@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 _KEPT = 10
@@ -31,6 +32,12 @@ class Connections:
             yield connection
         finally:
             self._give_back(connection)
+
+    def for_programs(self) -> tuple[str, dict[str, str]]:
+        """The connection string for a program's arguments, and the environment variable with the password."""
+        parameters = conninfo_to_dict(self._conninfo)
+        password = parameters.pop("password", None)
+        return make_conninfo("", **parameters), {"PGPASSWORD": str(password)} if password else {}
 
     def close(self) -> None:
         """Close the idle connections."""

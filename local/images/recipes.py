@@ -93,7 +93,11 @@ def stand_ins_recipe(project: Path = PROJECT) -> Recipe:
     context = {name: (HERE / "stand-ins" / name).read_bytes() for name in ("Dockerfile", "requirements.txt")}
     for name, content in stand_ins_sources(project).files.items():
         context[f"source/{name}"] = content
-    return Recipe(part="stand-ins", context=context, build_args={"PYTHON_VERSION": PYTHON_VERSION})
+    return Recipe(
+        part="stand-ins",
+        context=context,
+        build_args={"PYTHON_VERSION": PYTHON_VERSION, "POSTGRES_MAJOR": POSTGRES_MAJOR},
+    )
 
 
 def chosen_tag(part: str, configured: str) -> str:
