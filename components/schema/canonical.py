@@ -29,7 +29,21 @@ _BY_NAME = {
     "rest_endpoints": "name",
     "inherited_roles": "role_name",
 }
-_TYPES = ("enums", "input_objects", "objects", "scalars")
+SETS = frozenset(
+    {
+        "columns",
+        "computed_fields",
+        "disabled_for_roles",
+        "methods",
+        "payload",
+        "query_root_fields",
+        "role_set",
+        "subscription_root_fields",
+    }
+)
+"""Keys whose value is a set of names."""
+_OPAQUE = frozenset({"check", "configuration", "filter", "presets", "set", "using"})
+"""What lies beneath these is shown as it is: a key there may have the name of a set and be none."""
 
 
 def canonical(metadata: JsonObject) -> JsonObject:
@@ -56,7 +70,7 @@ def _keys_sorted(value: Json) -> Json:
 
 
 def keyed(metadata: JsonObject) -> JsonObject:
-    """The canonical form with sources, tables, roles and the like as keys. For comparing and showing."""
+    """The canonical form with sources, tables, roles, columns and the like as keys. For comparing and showing."""
     made = canonical(metadata)
     result: JsonObject = {"version": made["version"]}
     sources: JsonObject = {}
@@ -90,7 +104,26 @@ def keyed(metadata: JsonObject) -> JsonObject:
             }
         if key == "custom_types" and isinstance(value, dict):
             result[key] = {kind: _by(entries, "name") for kind, entries in value.items()}
-    return result
+    return cast(JsonObject, with_sets(result))
+
+
+def with_sets(tree: Json) -> Json:
+    """A keyed tree in which sets of names are objects (`{"email": True}`), so that a name more is one line more.
+
+    Idempotent. An empty set stays an empty list.
+    """
+    if isinstance(tree, dict):
+        return {
+            key: value if key in _OPAQUE else _members(value) if key in SETS else with_sets(value)
+            for key, value in tree.items()
+        }
+    return tree
+
+
+def _members(value: Json) -> Json:
+    if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
+        return {str(entry): True for entry in value}
+    return with_sets(value)
 
 
 def password_paths(configuration: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.hasura.json_types import Json, JsonObject
+from components.schema.canonical import SETS
 
 Kind = Literal["added", "removed", "changed"]
 Leaves = dict[tuple[str, ...], Json]
@@ -89,9 +90,8 @@ def _compare(path: tuple[str, ...], before: Json, after: Json) -> Iterator[Chang
             if text not in old:
                 yield Change(kind="added", path=path, where=_words(path), what=text)
     else:
-        yield Change(
-            kind="changed", path=path, where=_words(path), what=f"{_short(before)} -> {_short(after)}"
-        )
+        what = f"{_short(_listed(path, before))} -> {_short(_listed(path, after))}"
+        yield Change(kind="changed", path=path, where=_words(path), what=what)
 
 
 def _whole(kind: Kind, path: tuple[str, ...], value: Json) -> Iterator[Change]:
@@ -100,8 +100,23 @@ def _whole(kind: Kind, path: tuple[str, ...], value: Json) -> Iterator[Change]:
             yield from _whole(kind, (*path, key), value[key])
         if value:
             return
+    if _is_set(path[:-1]):
+        yield Change(kind=kind, path=path, where=_words(path[:-1]), what=path[-1])
+        return
     named = len(path) >= 2 and _is_collection(path[:-1])
-    yield Change(kind=kind, path=path, where=_words(path), what="" if named else _short(value))
+    what = "" if named else _short(_listed(path, value))
+    yield Change(kind=kind, path=path, where=_words(path), what=what)
+
+
+def _is_set(path: tuple[str, ...]) -> bool:
+    if not path or path[-1] not in SETS or _is_expression(path):
+        return False
+    # A thing within a collection may be named as a set is.
+    return not _is_collection(path) and not _is_collection(path[:-1])
+
+
+def _listed(path: tuple[str, ...], value: Json) -> Json:
+    return list(value) if _is_set(path) and isinstance(value, dict) else value
 
 
 def _is_collection(path: tuple[str, ...]) -> bool:

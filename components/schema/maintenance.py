@@ -248,7 +248,9 @@ def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tu
             failed = ups[failure.script - len(downs)] if failure.script >= len(downs) else None
             why = _only_in_rehearsal(failure, failed, left_out, scripts) if each else None
             if why:
-                said.append(f"{source.source}: rehearsed up to {failure.shown}:{failure.line}, {why}: {found.message}")
+                said.append(
+                    f"{source.source}: rehearsed up to {failure.shown}:{failure.line}, {why}: {found.message}"
+                )
             else:
                 problems.append(found)
     return said, problems

@@ -18,7 +18,7 @@ from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient
 from components.hasura.json_types import JsonObject
 from components.provider_error import telling_plainly, warn
 from components.schema.backup import back_up
-from components.schema.canonical import keyed
+from components.schema.canonical import keyed, with_sets
 from components.schema.deployment import (
     Settings,
     Transaction,
@@ -164,10 +164,11 @@ class MetadataProvider(ResourceProvider):
 
     @_told_plainly
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
-        seen = olds.get("metadata")
+        # A state that an earlier version of this project wrote has lists of names in it.
+        seen = with_sets(cast(JsonObject, olds.get("metadata")))
         # At another address there is another engine, of which the preview knew nothing.
         same_engine = olds.get("endpoint") == news.get("endpoint")
-        self._apply(news, seen=cast(JsonObject, seen) if same_engine and isinstance(seen, dict) else None)
+        self._apply(news, seen=seen if same_engine and isinstance(seen, dict) else None)
         return UpdateResult(_plain(news))
 
     @_told_plainly

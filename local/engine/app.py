@@ -140,7 +140,9 @@ class _Api:
         session = self._session(request)
         document = _document(body)
         self._admin(session, "$")
-        return Response(pg_dump.dump(self._state, document), headers={"content-type": "application/sql; charset=utf-8"})
+        return Response(
+            pg_dump.dump(self._state, document), headers={"content-type": "application/sql; charset=utf-8"}
+        )
 
     def _query(self, request: Request, body: bytes) -> Response:
         session = self._session(request)

@@ -237,7 +237,10 @@ def test_rehearse_as_if_each_were_committed(
     project.migration("3_circle", "insert into a values (2, 3); insert into b values (2, 2);")
     project.migration("4_more", "select 1;")
     assert main(["rehearse"]) == 1
-    assert "migrations/default/3_circle/up.sql:1: would fail: insert or update on table" in capsys.readouterr().err
+    assert (
+        "migrations/default/3_circle/up.sql:1: would fail: insert or update on table"
+        in capsys.readouterr().err
+    )
     assert engine.rows("select to_regclass('a')") == [(None,)]
 
 
@@ -258,7 +261,10 @@ def test_rehearse_tells_what_it_cannot_know(
     project.migration("5_i", "alter table m add constraint one unique using index i;")
     assert main(["rehearse"]) == 0
     told = capsys.readouterr().out
-    assert "rehearsed up to migrations/default/5_i/up.sql:1, which may need what was left out before it (4_i)" in told
+    assert (
+        "rehearsed up to migrations/default/5_i/up.sql:1, which may need what was left out before it (4_i)"
+        in told
+    )
     run(engine)
     project.migration("6_both", "alter type mood add value 'worse'; insert into m values ('worse');")
     assert main(["rehearse"]) == 1

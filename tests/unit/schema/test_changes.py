@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from components.hasura.json_types import JsonObject
-from components.schema.canonical import keyed
+from components.schema.canonical import keyed, with_sets
 from components.schema.changes import changes, unforeseen
 from tests.unit.schema.test_canonical import METADATA, select, table, top
 
@@ -49,6 +49,19 @@ CASES: dict[str, tuple[JsonObject, JsonObject, list[str]]] = {
         top(cron_triggers=[{"name": "n", "webhook": "http://x.test", "schedule": "* * * * *"}]),
         ["+ cron trigger n"],
     ),
+    "a role that is named as a set is": (
+        table(select_permissions=[{"role": "columns", "permission": {"columns": ["id"], "filter": {}}}]),
+        table(select_permissions=[{"role": "columns", "permission": {"columns": ["id"], "filter": OWN}}]),
+        [
+            f"~ {NAMED}, select permission of role columns, filter: "
+            '{} -> {"id": {"_eq": "X-Hasura-User-Id"}}'
+        ],
+    ),
+    "root fields hidden": (
+        select(),
+        select(query_root_fields=["select_by_pk"]),
+        [f'+ {USER}, query root fields: ["select_by_pk"]'],
+    ),
     "nothing": (select(), select(allow_aggregations=False), []),
 }
 
@@ -78,6 +91,14 @@ def test_unforeseen() -> None:
     assert [str(change) for change in strange] == [f"+ {USER}, limit: 1"]
     both = unforeseen(seen, keyed(select(columns=["id", "name"], limit=1)), wanted)
     assert [str(change) for change in both] == [f"+ {USER}, limit: 1"]
+
+
+def test_a_state_with_lists_of_names_is_read_as_one_without() -> None:
+    found = keyed(select(columns=["id", "name"]))
+    permission = {"columns": ["id", "name"], "filter": {}}
+    tables = {"public.users": {"select_permissions": {"user": permission}}}
+    before = {"version": 3, "sources": {"default": {**found["sources"]["default"], "tables": tables}}}  # type: ignore[index,call-overload,dict-item]
+    assert with_sets(before) == found  # type: ignore[arg-type]
 
 
 def test_a_source_added_for_its_migrations_is_foreseen() -> None:

@@ -61,7 +61,7 @@ def test_the_projects_own_directory() -> None:
                     "public.users": {
                         "select_permissions": {
                             "user": {
-                                "columns": ["id", "last_seen", "name"],
+                                "columns": {"id": True, "last_seen": True, "name": True},
                                 "filter": {"id": {"_eq": "X-Hasura-User-Id"}},
                             }
                         }
