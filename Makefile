@@ -105,4 +105,4 @@ lint: setup-dev ## style, annotations, types
 	@$(VENV) -m ruff check . && $(VENV) -m ruff format --check . && $(VENV) -m mypy
 
 format: setup-dev ## rewrite the sources in the project's style
-	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .
+	@$(VENV) -m ruff format . && $(VENV) -m ruff check --fix .

@@ -328,9 +328,13 @@ CASES: dict[str, Case] = {
 }
 
 
+def _tell(told: Told, name: str, text: str) -> None:
+    told(f"{name}: {text}")
+
+
 def run(parts: Bench, names: Sequence[str], rounds: int, told: Told) -> list[Row]:
     rows: list[Row] = []
     for name in names:
         told(f"{name} ...")
-        rows += CASES[name](parts, rounds, lambda text, name=name: told(f"{name}: {text}"))
+        rows += CASES[name](parts, rounds, partial(_tell, told, name))
     return rows

@@ -48,7 +48,7 @@ class Image:
     command: tuple[str, ...] | None = None
 
 
-def configured_image(configured: str, _part: str) -> Image:
+def configured_image(configured: str, _part: str, /) -> Image:
     """The image that serves a part of a stack without stand-ins: the configured one."""
     return Image(name=configured)
 

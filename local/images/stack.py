@@ -18,7 +18,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def image(configured: str, part: Part) -> Image:
+def image(configured: str, part: Part, /) -> Image:
     """The image that serves `part`, with a warning on the CLI where it is a stand-in.
 
     `configured` is the image of the stack's configuration; the part `stand-ins` has none. Raises

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import yaml
 from rich.console import Console
 from rich.table import Table
-from ruamel.yaml import YAML
 
 from components.clerk.errors import ClerkError
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraError
@@ -41,7 +41,7 @@ SITUATIONS: Final = tuple(
 def main(console: Console) -> int:
     """Hold the drill and print its table; the exit code."""
     try:
-        configured = YAML(typ="safe").load(MANIFEST.read_text())["config"]
+        configured = yaml.safe_load(MANIFEST.read_text())["config"]
         used = images(configured["postgresImage"]["default"], configured["hasuraImage"]["default"])
         timelines = drill(used, console)
     except (DrillError, ImageError, ClerkError, HasuraError, EngineUnreachable, AnswerLost) as error:

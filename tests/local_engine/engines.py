@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +102,9 @@ def _accepts(url: str) -> bool:
     return True
 
 
-def until(condition, what: str, container: str | None = None, deadline: float = DEADLINE_SECONDS) -> None:
+def until(
+    condition: Callable[[], bool], what: str, container: str | None = None, deadline: float = DEADLINE_SECONDS
+) -> None:
     """Poll until the condition holds; fail after the deadline, with the container's log."""
     end = time.monotonic() + deadline
     while not condition():
@@ -131,7 +133,7 @@ class Engine:
         """Whether /healthz answers 200."""
         try:
             with urllib.request.urlopen(f"{self.endpoint}/healthz", timeout=5) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 

@@ -67,7 +67,7 @@ class Database:
     def rows(self, query: str, database: str = "app") -> list[tuple[object, ...]]:
         """Run one query; its rows, if it has any."""
         with psycopg.connect(self.url(database), autocommit=True, connect_timeout=10) as connection:
-            cursor = connection.execute(query)  # type: ignore[call-overload]
+            cursor = connection.execute(query)
             return cursor.fetchall() if cursor.description else []
 
     def answers(self) -> bool:
