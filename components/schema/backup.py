@@ -44,7 +44,7 @@ def back_up(client: HasuraClient, plan: Plan, folder: Path, *, stack: str) -> li
     Raises `SchemaError` when one cannot be dumped; its unfinished file is removed.
     """
     made = []
-    for source, why in _needed(plan.sources):
+    for source, why in due(plan):
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         path = folder / f"{stack or 'stack'}-{source}-{stamp}.sql"
         try:
@@ -75,11 +75,12 @@ def _words(error: Exception) -> str:
     return f"{error}: {' '.join(said.split())}" if isinstance(said, str) else str(error)
 
 
-def _needed(plans: Iterable[SourcePlan]) -> Iterable[tuple[str, str]]:
-    for plan in plans:
-        why = reason(plan)
+def due(plan: Plan) -> Iterable[tuple[str, str]]:
+    """The sources that are dumped before `plan` is carried out, each with the reason."""
+    for source in plan.sources:
+        why = reason(source)
         if why is not None:
-            yield plan.source, why
+            yield source.source, why
 
 
 def _dump(client: HasuraClient, source: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""squawk's findings on migrations (https://squawkhq.com), where that program is installed.
+"""squawk's findings on migrations (https://squawkhq.com).
 
 Left out are rules that the way migrations run here already satisfies: each runs in one transaction, with lock
 and statement time-outs set.
@@ -35,10 +35,15 @@ def program() -> str | None:
 
 
 def lint(files: Sequence[SqlFile]) -> list[Problem]:
-    """Findings with file and line; empty where squawk is not installed."""
-    squawk = program()
-    if squawk is None or not files:
+    """Findings with file and line. That squawk is not installed is one, so that nothing passes unseen."""
+    if not files:
         return []
+    squawk = program()
+    if squawk is None:
+        remedy = "Install it with the project's requirements.txt, or `pulumi config set lint off`."
+        return [
+            Problem(path="", message="migrations were not linted: squawk is not installed", remedy=remedy)
+        ]
     found: list[Problem] = []
     for alone in (False, True):
         chosen = [file for file in files if file.without_transaction is alone]

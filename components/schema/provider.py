@@ -17,7 +17,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
 from components.provider_error import telling_plainly, warn
-from components.schema.backup import back_up
+from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
 from components.schema.deployment import (
     Settings,
@@ -306,15 +306,19 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
     states = _states_if_reachable(local, olds, news)
     if states is None:
         # Not there yet, or not now: then everything that this stack has not applied is pending.
+        if olds:
+            warn(
+                f"warning: {news.get('endpoint')} does not answer, so the history of migrations was not checked; "
+                "an update checks it before it runs anything"
+            )
         return check_pending(_everything_new(local, olds), settings)
     plan, found = make_plan(local, states, settings.policy)
     problems = list(found) or check_pending(plan, settings)
     if problems or plan.empty:
         return problems
-    for source in plan.sources:
-        if source.downs:
-            warn(f"to be rolled back, in this order: {', '.join(row.key for row in source.downs)}")
     given = _given(news)
+    for line in _worth_telling(plan, given):
+        warn(line)
     remarks = lint(_pending(plan)) if given.get("lint") in ("warn", "error") else []
     if given.get("lint") == "error":
         problems += remarks
@@ -330,6 +334,17 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
         for line in said:
             warn(line)
     return problems
+
+
+def _worth_telling(plan: Plan, given: MigrationSettings) -> list[str]:
+    told = [
+        f"to be rolled back, in this order: {', '.join(row.key for row in source.downs)}"
+        for source in plan.sources
+        if source.downs
+    ]
+    if given.get("backup"):
+        told += [f"a dump of {name} is due before {why}" for name, why in due(plan)]
+    return told
 
 
 def _pending(plan: Plan) -> list[SqlFile]:

@@ -19,7 +19,6 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.hasura.client import HasuraClient
 from components.schema.directories import read_schema
-from components.schema.lint import program
 from components.schema.problems import SchemaError
 from components.schema.provider import CONSISTENT, IN_LINE, MetadataProvider, MigrationsProvider
 from components.schema.seeds import checksums, read_seeds
@@ -195,8 +194,6 @@ class TestMigrations:
     def test_lint_of_what_is_pending(
         self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        if program() is None:
-            pytest.skip("squawk is not installed")
         project.migration("1_users", USERS_SQL + "create index users_name on users (name);")
         MigrationsProvider().create(migration_inputs(engine.endpoint))
         project.migration("2_more", "select 1;\nalter table users drop column name;")
@@ -210,6 +207,32 @@ class TestMigrations:
         assert "(ban-drop-column)" in reasons(MigrationsProvider(), news)[0]
         assert reasons(MigrationsProvider(), migration_inputs(engine.endpoint, lint="off")) == []
         assert "warning" not in capsys.readouterr().err
+
+    def test_lint_without_the_linter_is_no_clean_bill(
+        self, engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project.migration("1_users", USERS_SQL)
+        monkeypatch.setattr("components.schema.lint.program", lambda: None)
+        news = migration_inputs(engine.endpoint, lint="error")
+        assert "squawk is not installed" in reasons(MigrationsProvider(), news)[0]
+
+    def test_a_dump_that_is_due_and_an_engine_that_is_away_are_told_in_preview(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.migration("1_users", USERS_SQL)
+        inputs = migration_inputs(engine.endpoint, backup="dumps")
+        MigrationsProvider().create(inputs)
+        project.migration("2_drop", "drop table users;")
+        news = migration_inputs(engine.endpoint, backup="dumps")
+        assert reasons(MigrationsProvider(), news) == []
+        due = "a dump of default is due before migrations/default/2_drop/up.sql:1: drop table users"
+        assert due in capsys.readouterr().err
+        assert (
+            reasons(MigrationsProvider(), {**news, "endpoint": NOBODY}, {**inputs, "endpoint": NOBODY}) == []
+        )
+        assert "the history of migrations was not checked" in capsys.readouterr().err
+        assert reasons(MigrationsProvider(), {**news, "endpoint": NOBODY}) == []
+        assert "not checked" not in capsys.readouterr().err, "there is no history before the first deployment"
 
     def test_roll_back_is_shown_in_preview(
         self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
