@@ -18,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.hasura.client import HasuraClient
+from components.schema import inputs as resource_inputs
 from components.schema.directories import read_schema
-from components.schema.provider import CONSISTENT, IN_LINE, MetadataProvider, MigrationsProvider
+from components.schema.provider import MetadataProvider, MigrationsProvider
 from components.schema.resources import Metadata, Migrations
 
 IMPORTED = (Metadata, Migrations, HasuraClient)
@@ -29,27 +30,15 @@ Work = dict[str, str]
 
 
 def _migration_inputs(work: Work) -> dict[str, object]:
-    schema = read_schema(root=Path())
-    return {
-        "endpoint": work["endpoint"],
-        "admin_secret": work["secret"],
-        "directory": "migrations",
-        "migrations": schema.migrations.checksums(),
-        "sources": schema.configurations(),
-        "settings": {"stack": "bench"},
-        "catalog_state": IN_LINE,
-    }
+    return resource_inputs.migration_inputs(
+        read_schema(), endpoint=work["endpoint"], admin_secret=work["secret"], settings={"stack": "bench"}
+    )
 
 
 def _metadata_inputs(work: Work) -> dict[str, object]:
-    return {
-        "endpoint": work["endpoint"],
-        "admin_secret": work["secret"],
-        "directory": "hasura_metadata",
-        "metadata": read_schema(root=Path()).metadata.keyed(),
-        "consistency": CONSISTENT,
-        "replicas": [],
-    }
+    return resource_inputs.metadata_inputs(
+        read_schema(), endpoint=work["endpoint"], admin_secret=work["secret"]
+    )
 
 
 def _accept(failures: list[object]) -> None:

@@ -10,8 +10,9 @@
     rehearse                        run what is pending in a transaction that always rolls back
     seed                            apply those files of seeds/ that have changed since they were applied
 
-The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), or the one named by
-HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET.
+The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), and folders, time-outs and
+dumps are those of its configuration. Where HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET name an engine,
+no stack is asked, and the defaults hold.
 
 Exit codes: 0 done, or nothing to do; 1 refused or failed, with the reason; 2 wrong usage; 3 (`status` only)
 something is pending.
@@ -26,8 +27,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -37,9 +38,10 @@ from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient
 from components.schema import maintenance
 from components.schema.deployment import Settings, check_pending
 from components.schema.directories import Schema, read_schema
+from components.schema.ledger import Timeouts
 from components.schema.plan import Policy
 from components.schema.problems import Problem, SchemaError
-from components.schema.seeds import read_seeds, sow
+from components.schema.seeds import Seeds, read_seeds, sow
 
 PENDING = 3
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
@@ -61,9 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--migrations", default="migrations", metavar="FOLDER")
-    parser.add_argument("--metadata", default="hasura_metadata", metavar="FOLDER")
-    parser.add_argument("--seeds", default="seeds", metavar="FOLDER")
+    for folder in ("migrations", "metadata", "seeds"):
+        parser.add_argument(
+            f"--{folder}", metavar="FOLDER", help="instead of the one of the stack's configuration"
+        )
     commands = parser.add_subparsers(dest="command", required=True)
 
     def command(name: str, *, source: bool = True) -> argparse.ArgumentParser:
@@ -86,32 +89,56 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(parsed: argparse.Namespace) -> int:
     if parsed.command == "new":
-        return _new(Path(parsed.migrations) / parsed.source, parsed.name)
-    schema = read_schema(parsed.migrations, parsed.metadata)
-    endpoint, secret, stack = _engine()
-    settings = Settings(
-        stack=stack,
-        configurations=schema.configurations(),
-        # Looking at what would be rolled back needs no permission; doing it does, by the command itself.
-        policy=Policy(rollback="refuse"),
+        return _new(Path(parsed.migrations or _DEFAULTS["migrationsDirectory"]) / parsed.source, parsed.name)
+    stack = _stack()
+    schema = read_schema(
+        parsed.migrations or stack.config["migrationsDirectory"],
+        parsed.metadata or stack.config["metadataDirectory"],
     )
-    with HasuraClient(endpoint, secret) as client:
+    settings = Settings(
+        stack=stack.name,
+        configurations=schema.configurations(),
+        timeouts=Timeouts(
+            lock=float(stack.config["lockTimeout"]), statement=float(stack.config["statementTimeout"])
+        ),
+        # Looking at what would be rolled back needs no permission; doing it does, by the command itself.
+        policy=Policy(rollback="refuse", out_of_order=stack.config["outOfOrder"] == "true"),
+        transaction="all" if stack.config["transaction"] == "all" else "each",
+    )
+    with HasuraClient(stack.endpoint, stack.admin_secret) as client:
         if parsed.command == "status":
             return _status(client, schema, settings, as_json=parsed.json)
         if parsed.command == "rehearse":
             return _rehearse(client, schema, settings)
         if parsed.command == "down":
-            done = maintenance.roll_back(client, parsed.source, parsed.count, settings).done
+            dumps = stack.config["backupDirectory"]
+            done = maintenance.roll_back(
+                client, parsed.source, parsed.count, settings, dumps=Path(dumps) if dumps else None
+            ).done
         elif parsed.command == "baseline":
             done = maintenance.take_over(
                 client, schema.migrations, parsed.source, parsed.version, settings
             ).done
         elif parsed.command == "seed":
-            done = sow(client, read_seeds(Path(parsed.seeds), shown_as=parsed.seeds), settings, print).done
+            done = sow(client, _seeds(parsed.seeds or stack.config["seedsDirectory"]), settings, print).done
         else:
             done = [_repair(client, schema, settings, parsed)]
         print("\n".join(done) if done else "nothing to do")
     return 0
+
+
+def _seeds(folder: str) -> Seeds:
+    if not folder:
+        raise SchemaError(
+            [
+                Problem(
+                    path="seedsDirectory",
+                    message="is not set: this stack has no seeds",
+                    remedy="If it is to have them: `pulumi config set seedsDirectory seeds`.",
+                )
+            ]
+        )
+    return read_seeds(Path(folder), shown_as=folder)
 
 
 def _status(client: HasuraClient, schema: Schema, settings: Settings, *, as_json: bool) -> int:
@@ -181,16 +208,48 @@ def _new(folder: Path, name: str) -> int:
     return 0
 
 
-def _engine() -> tuple[str, str, str]:
-    """Endpoint, admin secret and the stack's name."""
+_DEFAULTS = {
+    "migrationsDirectory": "migrations",
+    "metadataDirectory": "hasura_metadata",
+    "seedsDirectory": "seeds",
+    "lockTimeout": "5",
+    "statementTimeout": "0",
+    "outOfOrder": "false",
+    "transaction": "each",
+    "backupDirectory": "",
+}
+"""What holds where an engine is named and no stack is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stack:
+    """The engine, and the stack's configuration as far as it matters here (key without namespace to text)."""
+
+    endpoint: str
+    admin_secret: str = field(repr=False)
+    name: str
+    config: Mapping[str, str]
+
+
+def _stack() -> _Stack:
     endpoint = os.environ.get("HASURA_GRAPHQL_ENDPOINT")
     secret = os.environ.get("HASURA_GRAPHQL_ADMIN_SECRET")
     if endpoint and secret:
-        return endpoint, secret, os.environ.get("STACK", "")
-    outputs = _pulumi("stack", "output", "--json", "--show-secrets")
+        return _Stack(
+            endpoint=endpoint, admin_secret=secret, name=os.environ.get("STACK", ""), config=_DEFAULTS
+        )
     try:
-        found = json.loads(outputs)
-        return found["hasuraUrl"], found["adminSecret"], _pulumi("stack", "--show-name").strip()
+        outputs = json.loads(_pulumi("stack", "output", "--json", "--show-secrets"))
+        config = {
+            key.split(":", 1)[1]: str(entry.get("value", ""))
+            for key, entry in json.loads(_pulumi("config", "--json")).items()
+        }
+        return _Stack(
+            endpoint=outputs["hasuraUrl"],
+            admin_secret=outputs["adminSecret"],
+            name=_pulumi("stack", "--show-name").strip(),
+            config={key: config[key] for key in _DEFAULTS},
+        )
     except (ValueError, KeyError):
         raise SchemaError(
             [

@@ -27,6 +27,9 @@ class Backup:
     path: Path
     reason: str
 
+    def told(self) -> str:
+        return f"dump of {self.source} before {self.reason}: {self.path}"
+
 
 def reason(plan: SourcePlan) -> str | None:
     """The first statement that needs a dump, with its place; None when nothing does."""

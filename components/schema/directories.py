@@ -21,6 +21,7 @@ class Schema:
     metadata_directory: str
     migrations: MigrationSet
     metadata: MetadataDirectory
+    seeds_directory: str = ""
     seeds: Seeds = field(default_factory=dict)
 
     def configurations(self) -> dict[str, JsonObject]:
@@ -71,6 +72,7 @@ def read_schema(
         metadata_directory=metadata_directory,
         migrations=migrations,
         metadata=metadata,
+        seeds_directory=seeds_directory,
         seeds=seeds,
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from components.hasura.client import HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
 from components.schema import catalog_state, ledger
+from components.schema.backup import back_up
 from components.schema.deployment import (
     Outcome,
     Report,
@@ -84,9 +86,16 @@ def _status_row(
 
 
 def roll_back(
-    client: HasuraClient, source: str, count: int, settings: Settings, report: Report = print
+    client: HasuraClient,
+    source: str,
+    count: int,
+    settings: Settings,
+    *,
+    dumps: Path | None = None,
+    report: Report = print,
 ) -> Outcome:
-    """Run the kept down SQL of the newest `count` migrations of `source`, newest first."""
+    """Run the kept down SQL of the newest `count` migrations of `source`, newest first. `dumps` is the folder
+    for a dump before it; None is without one."""
     rows = read_state(client, source, client.get_catalog_state()).ledger or ()
     chosen = tuple(reversed(rows))[:count]
     problems = [
@@ -102,7 +111,11 @@ def roll_back(
         raise SchemaError(problems, title="nothing was rolled back:")
     outcome = Outcome()
     if chosen:
-        _carry_out(client, SourcePlan(source=source, downs=chosen), settings, outcome, report)
+        plan = SourcePlan(source=source, downs=chosen)
+        if dumps is not None:
+            for made in back_up(client, Plan(sources=(plan,)), dumps, stack=settings.stack):
+                report(made.told())
+        _carry_out(client, plan, settings, outcome, report)
         write_catalog(client, [source])
         client.reload_metadata()
     return outcome

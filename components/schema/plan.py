@@ -12,6 +12,10 @@ from components.schema.migrations import Migration, MigrationSet
 from components.schema.problems import Problem
 
 Rollback = Literal["refuse", "down"]
+NOTHING = "nothing to do"
+"""The plan of a deployment that finds all as it should be, in words."""
+SHOWN = 20
+"""How many migrations of a kind are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,25 @@ class SourcePlan:
     def empty(self) -> bool:
         return not (self.adopt or self.baseline or self.downs or self.ups or self.write_catalog)
 
+    def __str__(self) -> str:
+        """Such as `default: adopt 1_a; roll back 4_d, 3_c; apply 5_e`."""
+        steps = [
+            f"{what} {_listed(keys)}"
+            for what, keys in (
+                ("adopt", [m.key for m in self.adopt]),
+                ("take over unseen", [m.key for m in self.baseline]),
+                ("roll back", [row.key for row in self.downs]),
+                ("apply", [m.key for m in self.ups]),
+            )
+            if keys
+        ]
+        return f"{self.source}: {'; '.join(steps) or 'write the catalog state'}"
+
+
+def _listed(keys: Sequence[str]) -> str:
+    shown = ", ".join(keys[:SHOWN])
+    return f"{shown} and {len(keys) - SHOWN} more" if len(keys) > SHOWN else shown
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -66,6 +89,9 @@ class Plan:
     @property
     def empty(self) -> bool:
         return not self.sources
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.sources)) or NOTHING
 
 
 def make_plan(

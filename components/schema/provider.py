@@ -10,9 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
-from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
@@ -21,28 +29,31 @@ from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
 from components.schema.deployment import (
     Settings,
-    Transaction,
     check_pending,
     deploy,
     ledger_keys,
     read_states,
 )
 from components.schema.evidence import with_evidence
+from components.schema.inputs import CONSISTENT, IN_LINE, MigrationSettings
 from components.schema.ledger import Timeouts
-from components.schema.lint import Lint, lint
+from components.schema.lint import lint
 from components.schema.maintenance import rehearse_pending
 from components.schema.metadata_deployment import apply_metadata, wait_until_consistent
 from components.schema.metadata_directory import MetadataDirectory, read_metadata
 from components.schema.migrations import MigrationSet, SqlFile, read_migrations
-from components.schema.plan import Plan, Policy, Rollback, SourcePlan, SourceState, make_plan
+from components.schema.plan import (
+    NOTHING,
+    Plan,
+    Policy,
+    SourcePlan,
+    SourceState,
+    make_plan,
+)
 from components.schema.problems import Problem, SchemaError
 from components.schema.seeds import applied as applied_seeds
 from components.schema.seeds import check_seeds, checksums, read_seeds, sow
 
-IN_LINE = "in line with the ledger"
-"""What the input `catalog_state` says; a refresh that finds otherwise puts the difference in its place."""
-CONSISTENT = "every object fits its database"
-"""What the input `consistency` says."""
 PREVIEW_TIMEOUT = 10.0
 CONSISTENT_WITHIN = 60.0
 ENGINE_WITHIN = 30.0
@@ -53,26 +64,13 @@ Props = dict[str, object]
 _told_plainly = telling_plainly(SchemaError, HasuraError, EngineUnreachable, AnswerLost)
 
 
-class MigrationSettings(TypedDict, total=False):
-    """The input `settings`; time-outs in seconds."""
-
-    stack: str
-    transaction: Transaction
-    rollback: Rollback
-    out_of_order: bool
-    baseline: dict[str, int]
-    deployment_timeout: float
-    lock_timeout: float
-    statement_timeout: float
-    rehearse: bool
-    lint: Lint
-    backup: str
-
-
 class MigrationsProvider(ResourceProvider):
     """Inputs: `endpoint`, `admin_secret`, `directory` (relative to the project), `migrations` (`{source:
     {version_name: checksum}}`), `sources` (their configurations), `settings`, `catalog_state`; on stacks
     with seeds `seeds_directory` and `seeds` (`{source: {file: checksum}}`). Outputs are the inputs.
+
+    `plan` is what a deployment would do, in words. The check fills it in from the ledger, so that a preview
+    shows also what the folders do not tell: what is adopted, or was taken back by hand.
 
     `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a
     program."""
@@ -83,7 +81,9 @@ class MigrationsProvider(ResourceProvider):
         failures = []
         try:
             local = _migrations_of(news)
-            problems = _migration_problems(local, _plain(olds), _plain(news))
+            plan, problems = _planned(local, _plain(olds), _plain(news))
+            if plan is not None:
+                news["plan"] = str(plan)
             problems += check_seeds(_seeds_of(news))
             if problems:
                 raise SchemaError(problems)
@@ -91,15 +91,20 @@ class MigrationsProvider(ResourceProvider):
             failures.append(_refusal(error))
         return CheckResult(news, failures)
 
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """How to apply migrations is no property of the database: another time-out is no change."""
+        compared = (olds.keys() | news.keys()) - {PROVIDER_KEY, "settings"}
+        return DiffResult(changes=any(olds.get(key) != news.get(key) for key in compared))
+
     @_told_plainly
     def create(self, props: Props) -> CreateResult:
         self._deploy(props)
-        return CreateResult("migrations", _plain(props))
+        return CreateResult("migrations", _done(props))
 
     @_told_plainly
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         self._deploy(news)
-        return UpdateResult(_plain(news))
+        return UpdateResult(_done(news))
 
     @_told_plainly
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -118,6 +123,7 @@ class MigrationsProvider(ResourceProvider):
             return ReadResult("", {})
         inputs["migrations"] = {source: _found(states[source], local, source) for source in sources}
         inputs["catalog_state"] = _catalog_difference(states) or IN_LINE
+        inputs["plan"] = NOTHING
         if inputs.get("seeds"):
             with _client(inputs) as client:
                 known = cast("dict[str, dict[str, str]]", inputs["seeds"])
@@ -214,6 +220,10 @@ def _plain(props: Props) -> Props:
     return {key: value for key, value in props.items() if key != PROVIDER_KEY}
 
 
+def _done(props: Props) -> Props:
+    return {**_plain(props), "plan": NOTHING}
+
+
 def _client(props: Props, *, timeout: float = 30.0) -> HasuraClient:
     return HasuraClient(str(props["endpoint"]), str(props["admin_secret"]), timeout=timeout)
 
@@ -263,7 +273,7 @@ def _back_up(client: HasuraClient, local: MigrationSet, settings: Settings, fold
         # Told by the deployment itself, which makes the plan anew.
         return
     for backup in back_up(client, plan, Path(folder), stack=settings.stack):
-        warn(f"dump of {backup.source} before {backup.reason}: {backup.path}")
+        warn(backup.told())
 
 
 def _local_or_empty(props: Props) -> MigrationSet:
@@ -301,7 +311,8 @@ def _settings(props: Mapping[str, object]) -> Settings:
     )
 
 
-def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[Problem]:
+def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None, list[Problem]]:
+    """What a deployment would do now, where the engine can be asked, and why it would not."""
     settings = _settings(news)
     states = _states_if_reachable(local, olds, news)
     if states is None:
@@ -311,11 +322,11 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
                 f"warning: {news.get('endpoint')} does not answer, so the history of migrations was not checked; "
                 "an update checks it before it runs anything"
             )
-        return check_pending(_everything_new(local, olds), settings)
+        return None, check_pending(_everything_new(local, olds), settings)
     plan, found = make_plan(local, states, settings.policy)
     problems = list(found) or check_pending(plan, settings)
     if problems or plan.empty:
-        return problems
+        return plan, problems
     given = _given(news)
     for line in _worth_telling(plan, given):
         warn(line)
@@ -333,7 +344,7 @@ def _migration_problems(local: MigrationSet, olds: Props, news: Props) -> list[P
             said = [f"not rehearsed: {error}"]
         for line in said:
             warn(line)
-    return problems
+    return plan, problems
 
 
 def _worth_telling(plan: Plan, given: MigrationSettings) -> list[str]:

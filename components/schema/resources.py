@@ -8,15 +8,9 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.schema.directories import Schema
+from components.schema.inputs import MigrationSettings, metadata_inputs, migration_inputs
 from components.schema.ledger import Timeouts
-from components.schema.provider import (
-    CONSISTENT,
-    IN_LINE,
-    MetadataProvider,
-    MigrationSettings,
-    MigrationsProvider,
-)
-from components.schema.seeds import checksums
+from components.schema.provider import MetadataProvider, MigrationsProvider
 from components.settings import SchemaSettings
 
 
@@ -54,17 +48,9 @@ class Migrations(Resource, module="hasura", name="Migrations"):
         }
         if settings.baseline:
             how["baseline"] = dict(settings.baseline)
-        inputs: dict[str, object] = {
-            "endpoint": endpoint,
-            "admin_secret": pulumi.Output.secret(admin_secret),
-            "directory": schema.migrations_directory,
-            "migrations": schema.migrations.checksums(),
-            "sources": schema.configurations(),
-            "settings": how,
-            "catalog_state": IN_LINE,
-        }
-        if schema.seeds:
-            inputs |= {"seeds_directory": settings.seeds_directory, "seeds": checksums(schema.seeds)}
+        inputs = migration_inputs(
+            schema, endpoint=endpoint, admin_secret=pulumi.Output.secret(admin_secret), settings=how
+        )
         super().__init__(MigrationsProvider(), name, inputs, _options(opts))
 
 
@@ -83,20 +69,10 @@ class Metadata(Resource, module="hasura", name="Metadata"):
     ) -> None:
         """`replicas` are endpoints besides `endpoint` that share its metadata database. Let it depend on
         `Migrations` (`opts.depends_on`)."""
-        super().__init__(
-            MetadataProvider(),
-            name,
-            {
-                "endpoint": endpoint,
-                "admin_secret": pulumi.Output.secret(admin_secret),
-                "directory": schema.metadata_directory,
-                "metadata": schema.metadata.keyed(),
-                "after": {
-                    source: f"{len(found)} up to {found[-1].key}" if found else "none"
-                    for source, found in schema.migrations.sources.items()
-                },
-                "consistency": CONSISTENT,
-                "replicas": list(replicas),
-            },
-            _options(opts),
+        inputs = metadata_inputs(
+            schema,
+            endpoint=endpoint,
+            admin_secret=pulumi.Output.secret(admin_secret),
+            replicas=replicas,
         )
+        super().__init__(MetadataProvider(), name, inputs, _options(opts))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from components.schema import inputs as resource_inputs
 from components.schema.directories import read_schema
-from components.schema.provider import CONSISTENT, IN_LINE, MetadataProvider, MigrationsProvider
+from components.schema.inputs import MigrationSettings
+from components.schema.provider import MetadataProvider, MigrationsProvider
 from tests.hasura_cli.command import Answer, CannotBeHad, HasuraCli, installed
 from tests.schema_faults.stage import ADMIN_SECRET, Stage, staged
 
@@ -54,26 +56,15 @@ class Project:
         return self.cli("metadata", "diff").output
 
     def migration_inputs(self, **settings: object) -> dict[str, object]:
-        schema = read_schema()
-        return {
-            "endpoint": self.stage.endpoint,
-            "admin_secret": ADMIN_SECRET,
-            "directory": "migrations",
-            "migrations": schema.migrations.checksums(),
-            "sources": schema.configurations(),
-            "settings": {"stack": "test", **settings},
-            "catalog_state": IN_LINE,
-        }
+        how: MigrationSettings = {"stack": "test", **settings}  # type: ignore[typeddict-item]
+        return resource_inputs.migration_inputs(
+            read_schema(), endpoint=self.stage.endpoint, admin_secret=ADMIN_SECRET, settings=how
+        )
 
     def metadata_inputs(self) -> dict[str, object]:
-        return {
-            "endpoint": self.stage.endpoint,
-            "admin_secret": ADMIN_SECRET,
-            "directory": "hasura_metadata",
-            "metadata": read_schema().metadata.keyed(),
-            "consistency": CONSISTENT,
-            "replicas": [],
-        }
+        return resource_inputs.metadata_inputs(
+            read_schema(), endpoint=self.stage.endpoint, admin_secret=ADMIN_SECRET
+        )
 
     def refusals(self, **settings: object) -> list[str]:
         """What the preview of the migrations refuses."""

@@ -22,23 +22,25 @@ from pathlib import Path
 from typing import IO, cast
 
 from components.hasura.json_types import JsonObject
+from components.schema.directories import Schema
+from components.schema.inputs import MigrationSettings, migration_inputs
+from components.schema.metadata_directory import MetadataDirectory
 from components.schema.migrations import read_migrations
-from components.schema.provider import IN_LINE, MigrationsProvider
+from components.schema.provider import MigrationsProvider
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def inputs(endpoint: str, admin_secret: str, **settings: object) -> dict[str, object]:
     """The inputs of the resource for the `migrations` folder of the working directory."""
-    return {
-        "endpoint": endpoint,
-        "admin_secret": admin_secret,
-        "directory": "migrations",
-        "migrations": read_migrations(Path("migrations"), shown_as="migrations").checksums(),
-        "sources": {},
-        "settings": {"stack": "faults", **settings},
-        "catalog_state": IN_LINE,
-    }
+    schema = Schema(
+        migrations_directory="migrations",
+        metadata_directory="",
+        migrations=read_migrations(Path("migrations"), shown_as="migrations"),
+        metadata=MetadataDirectory(tree={}, places={}),
+    )
+    how: MigrationSettings = {"stack": "faults", **settings}  # type: ignore[typeddict-item]
+    return migration_inputs(schema, endpoint=endpoint, admin_secret=admin_secret, settings=how)
 
 
 def preview(news: dict[str, object], olds: dict[str, object] | None = None) -> list[str]:

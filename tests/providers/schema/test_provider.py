@@ -18,9 +18,13 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.hasura.client import HasuraClient
+from components.schema import inputs as resource_inputs
+from components.schema.deployment import Settings
 from components.schema.directories import read_schema
+from components.schema.inputs import MigrationSettings
+from components.schema.maintenance import roll_back
 from components.schema.problems import SchemaError
-from components.schema.provider import CONSISTENT, IN_LINE, MetadataProvider, MigrationsProvider
+from components.schema.provider import MetadataProvider, MigrationsProvider
 from components.schema.seeds import checksums, read_seeds
 from tests.providers.schema.conftest import ADMIN_SECRET, ROOT, Engine, Project
 
@@ -42,27 +46,14 @@ NOBODY = "http://127.0.0.1:1"
 def migration_inputs(
     endpoint: object, secret: object = ADMIN_SECRET, **settings: object
 ) -> dict[str, object]:
-    schema = read_schema()
-    return {
-        "endpoint": endpoint,
-        "admin_secret": secret,
-        "directory": "migrations",
-        "migrations": schema.migrations.checksums(),
-        "sources": schema.configurations(),
-        "settings": {"stack": "test", **settings},
-        "catalog_state": IN_LINE,
-    }
+    how: MigrationSettings = {"stack": "test", **settings}  # type: ignore[typeddict-item]
+    return resource_inputs.migration_inputs(
+        read_schema(), endpoint=endpoint, admin_secret=secret, settings=how
+    )
 
 
 def metadata_inputs(endpoint: object, secret: object = ADMIN_SECRET) -> dict[str, object]:
-    return {
-        "endpoint": endpoint,
-        "admin_secret": secret,
-        "directory": "hasura_metadata",
-        "metadata": read_schema().metadata.keyed(),
-        "consistency": CONSISTENT,
-        "replicas": [],
-    }
+    return resource_inputs.metadata_inputs(read_schema(), endpoint=endpoint, admin_secret=secret)
 
 
 def reasons(
@@ -75,8 +66,10 @@ class TestMigrations:
     def test_create_then_read_gives_the_inputs_back(self, engine: Engine, project: Project) -> None:
         project.migration("0001_users", USERS_SQL)
         provider, inputs = MigrationsProvider(), migration_inputs(engine.endpoint)
-        assert reasons(provider, inputs) == []
-        created = provider.create({**inputs, "__provider": "x"})
+        checked = provider.check({}, dict(inputs))
+        assert checked.failures == []
+        assert checked.inputs == {**inputs, "plan": "default: apply 0001_users"}
+        created = provider.create({**checked.inputs, "__provider": "x"})
         assert created.outs == inputs
         read = provider.read("migrations", {**inputs, "__provider": "x"})
         assert (read.id, read.outs, read.inputs) == ("migrations", inputs, inputs)
@@ -85,6 +78,31 @@ class TestMigrations:
         project.migration("1_users", USERS_SQL)
         read = MigrationsProvider().read("migrations", migration_inputs(engine.endpoint))
         assert (read.id, read.outs) == ("", {})
+
+    def test_what_was_taken_back_by_hand_is_a_change_without_a_refresh(
+        self, engine: Engine, project: Project
+    ) -> None:
+        project.migration("1_users", USERS_SQL, "drop table users;")
+        provider, inputs = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(dict(inputs))
+        checked = provider.check(inputs, dict(inputs)).inputs
+        assert provider.diff("migrations", inputs, checked).changes is False
+        with engine.client() as client:
+            roll_back(client, "default", 1, Settings())
+        checked = provider.check(inputs, dict(inputs)).inputs
+        assert checked["plan"] == "default: apply 1_users"
+        assert provider.diff("migrations", inputs, checked).changes is True
+        outputs = provider.update("migrations", inputs, checked).outs
+        assert outputs == inputs
+        assert engine.rows("select to_regclass('users')::text") == [("users",)]
+
+    def test_another_way_of_applying_is_no_change(self, engine: Engine, project: Project) -> None:
+        project.migration("1_users", USERS_SQL)
+        provider, inputs = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(dict(inputs))
+        news = migration_inputs(engine.endpoint, lock_timeout=9, rehearse=True)
+        assert provider.diff("migrations", inputs, provider.check(inputs, news).inputs).changes is False
+        assert provider.diff("migrations", inputs, {**news, "admin_secret": Unknown()}).changes is True
 
     def test_update_applies_what_is_new_and_delete_keeps_all(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)

@@ -81,6 +81,7 @@ def test_case(path: Path, tmp_path: Path) -> None:
     if "plan" in case:
         assert [str(problem) for problem in problems] == []
         assert {p.source: _in_words(p) for p in plan.sources} == case["plan"]
+        assert str(plan) == case.get("words", str(plan))
     else:
         assert plan.empty
         told = "\n".join(str(problem) for problem in problems)
