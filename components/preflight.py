@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import access, host, settings
+from components import access, debug_log, host, settings
 from components.clerk import claims, instance_check, keys
 from components.clerk.client import ClerkClient, RetryPolicy
 from components.clerk.errors import ClerkError
@@ -47,6 +47,7 @@ def load() -> Checked:
 
     :raises pulumi.RunError: with every problem, which the CLI prints without a traceback.
     """
+    debug_log.leave_out_properties()
     config, encrypted = settings.configured()
     try:
         checked = check(

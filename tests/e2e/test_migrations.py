@@ -179,7 +179,7 @@ def test_what_died_outside_a_transaction_is_shown_and_repaired(up: ProjectCopy) 
 
 def test_drift_of_ledger_and_catalog_state_is_shown_and_repaired(up: ProjectCopy) -> None:
     outputs = up.outputs()
-    version = EMAIL.split("_")[0]
+    version = EMAIL.split("_", maxsplit=1)[0]
     with HasuraClient(outputs["hasuraUrl"], outputs["adminSecret"]) as hasura:
         before = hasura.get_catalog_state()
         hasura.set_catalog_state({**before, "migrations": {}})

@@ -28,12 +28,8 @@ CONFIGURED_KEY = "sk_test_canaryFromConfig81d3f0a9c2"
 EXPORTED_KEY = "sk_test_canaryFromEnvironment5b7e1f4d"
 SIGNING_KEY = "canary-signing-key-of-at-least-32-bytes-3c9a"
 CONFIGURED = (PASSPHRASE, CONFIGURED_KEY, EXPORTED_KEY, SIGNING_KEY)
-PULUMIS_OWN = (
-    "arshaling property for RPC[",
-    "register resource outputs prepared: urn=urn:pulumi:STACK::clerk-hasura::pulumi:pulumi:Stack",
-    "resource registration successful: urn=urn:pulumi:STACK::clerk-hasura::pulumi:pulumi:Stack",
-)
-"""Lines of Pulumi's own verbose logs that hold what is secret; docs/secrets.md warns of them."""
+CLIS_OWN = "arshaling property for RPC["
+"""What lines of the CLI's own log have, from level 9 on, that hold what is secret; docs/secrets.md warns of them."""
 
 
 class Clerk:
@@ -208,9 +204,10 @@ def test_verbose_logs_hold_no_secret(watched: Watched, level: int) -> None:
     text = watched.texts.pop("verbose")
     assert code == 0, text[-3000:]
     assert len(text) > 50_000
-    own = [mark.replace("STACK", watched.project.stack) for mark in PULUMIS_OWN]
-    lines = [line for line in text.splitlines() if not any(mark in line for mark in own)]
+    lines = [line for line in text.splitlines() if level < 9 or CLIS_OWN not in line]
     secrets = watched.secrets()
     assert [found(secrets, line)[0] for line in lines if found(secrets, line)] == []
-    if level == 8:
-        assert found(list(CONFIGURED), text) == [], "what was configured is not even in Pulumi's own lines"
+    # The SDK's own lines are there, without what they would show.
+    urn = f"urn:pulumi:{watched.project.stack}::clerk-hasura::pulumi:pulumi:Stack"
+    outputs = f"register resource outputs prepared: urn={urn}"
+    assert any(outputs in line and "props=(left out)" in line for line in lines)
