@@ -120,6 +120,22 @@ def with_sets(tree: Json) -> Json:
     return tree
 
 
+def with_lists(tree: Json) -> Json:
+    """The inverse of `with_sets`: a keyed tree with sets of names as sorted lists."""
+    if isinstance(tree, dict):
+        return {
+            key: value if key in _OPAQUE else _names(value) if key in SETS else with_lists(value)
+            for key, value in tree.items()
+        }
+    return tree
+
+
+def _names(value: Json) -> Json:
+    if isinstance(value, dict) and value and all(entry is True for entry in value.values()):
+        return cast(Json, sorted(value))
+    return with_lists(value)
+
+
 def _members(value: Json) -> Json:
     if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
         return {str(entry): True for entry in value}

@@ -62,7 +62,7 @@ def test_a_migration_and_its_permission_are_a_line_each(up: ProjectCopy) -> None
     assert "- id" not in shown
     said = up.up().ok()
     assert f"applied default/{EMAIL}" in said
-    assert "+ source default, table public.users, select permission of role user, columns: email" in said
+    assert "metadata: role `user` on `users`: may now also read `email`" in said
     assert "email" in columns(up)
     up.pulumi("preview", "--expect-no-changes").ok()
 

@@ -336,7 +336,7 @@ class TestMetadata:
         with pytest.raises(SchemaError) as caught:
             provider.update("metadata", olds, metadata_inputs(engine.endpoint))
         text = str(caught.value)
-        assert "+ source default, table public.users, select permission of role anonymous" in text
+        assert "role `anonymous` on `users`: may now read" in text
         assert "pulumi up --refresh" in text
         with engine.client() as client:
             assert "anonymous" in str(client.export_metadata()[1])
@@ -394,7 +394,7 @@ class TestMetadata:
             return replace(self, *args, **kwargs)  # type: ignore[arg-type]
 
         monkeypatch.setattr(HasuraClient, "replace_metadata", racing)
-        with pytest.raises(SchemaError, match="select permission of role anonymous"):
+        with pytest.raises(SchemaError, match="role `anonymous` on `users`: may now read"):
             provider.update("metadata", olds, metadata_inputs(engine.endpoint))
         with engine.client() as client:
             assert "anonymous" in str(client.export_metadata()[1])
