@@ -227,7 +227,7 @@ def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tu
                 f"{source.source}: not rehearsed, because outside a transaction: "
                 f"{', '.join(m.key for m in left_out)}"
             )
-        downs = _downs(client, source)
+        downs = kept_downs(client, source)
         ups = [m for m in source.ups if not m.up.without_transaction]
         size = sum(m.up.size for m in ups) + sum(len(text) for _, text in downs)
         if size > REHEARSE_UP_TO:
@@ -292,7 +292,8 @@ def _only_in_rehearsal(
     return None
 
 
-def _downs(client: HasuraClient, plan: SourcePlan) -> list[tuple[LedgerRow, str]]:
+def kept_downs(client: HasuraClient, plan: SourcePlan) -> list[tuple[LedgerRow, str]]:
+    """What a plan rolls back, in that order, with the down SQL that the ledger keeps."""
     if not plan.downs:
         return []
     answer = client.run_sql(

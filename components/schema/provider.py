@@ -25,6 +25,7 @@ from pulumi.dynamic import (
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
 from components.provider_error import telling_plainly, warn
+from components.schema import remarks
 from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
 from components.schema.deployment import (
@@ -38,7 +39,7 @@ from components.schema.evidence import with_evidence
 from components.schema.inputs import CONSISTENT, IN_LINE, MigrationSettings
 from components.schema.ledger import Timeouts
 from components.schema.lint import lint
-from components.schema.maintenance import rehearse_pending
+from components.schema.maintenance import kept_downs, rehearse_pending
 from components.schema.metadata_deployment import apply_metadata, wait_until_consistent
 from components.schema.metadata_directory import MetadataDirectory, read_metadata
 from components.schema.migrations import MigrationSet, SqlFile, read_migrations
@@ -327,15 +328,18 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
     problems = list(found) or check_pending(plan, settings)
     if problems or plan.empty:
         return plan, problems
+    for remark in remarks.of_plan(plan, _kept_downs(plan, news)):
+        warn(str(remark))
     given = _given(news)
-    for line in _worth_telling(plan, given):
-        warn(line)
-    remarks = lint(_pending(plan)) if given.get("lint") in ("warn", "error") else []
+    if given.get("backup"):
+        for source, why in due(plan):
+            warn(str(remarks.of_dump(source, why)))
+    found_in_files = lint(_pending(plan)) if given.get("lint") in ("warn", "error") else []
     if given.get("lint") == "error":
-        problems += remarks
+        problems += found_in_files
     else:
-        for remark in remarks:
-            warn(f"warning: {remark}")
+        for finding in found_in_files:
+            warn(str(remarks.of_lint(finding)))
     if given.get("rehearse") and not problems:
         try:
             with _client(news) as client:
@@ -343,19 +347,23 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
         except (HasuraError, EngineUnreachable, AnswerLost) as error:
             said = [f"not rehearsed: {error}"]
         for line in said:
-            warn(line)
+            warn(str(remarks.of_rehearsal(line)))
     return plan, problems
 
 
-def _worth_telling(plan: Plan, given: MigrationSettings) -> list[str]:
-    told = [
-        f"to be rolled back, in this order: {', '.join(row.key for row in source.downs)}"
-        for source in plan.sources
-        if source.downs
-    ]
-    if given.get("backup"):
-        told += [f"a dump of {name} is due before {why}" for name, why in due(plan)]
-    return told
+def _kept_downs(plan: Plan, news: Props) -> dict[str, dict[int, str]]:
+    """The down SQL of what would be rolled back, as far as the engine tells it."""
+    sources = [source for source in plan.sources if source.downs]
+    if not sources:
+        return {}
+    try:
+        with _client(news) as client:
+            return {
+                source.source: {row.version: text for row, text in kept_downs(client, source)}
+                for source in sources
+            }
+    except (HasuraError, EngineUnreachable, AnswerLost):
+        return {}
 
 
 def _pending(plan: Plan) -> list[SqlFile]:

@@ -25,6 +25,7 @@ from components.schema.inputs import MigrationSettings
 from components.schema.maintenance import roll_back
 from components.schema.problems import SchemaError
 from components.schema.provider import MetadataProvider, MigrationsProvider
+from components.schema.remarks import heard
 from components.schema.seeds import checksums, read_seeds
 from tests.providers.schema.conftest import ADMIN_SECRET, ROOT, Engine, Project
 
@@ -263,7 +264,28 @@ class TestMigrations:
             shutil.rmtree(folder)
         news = migration_inputs(engine.endpoint, rollback="down")
         assert reasons(MigrationsProvider(), news, olds) == []
-        assert "to be rolled back, in this order: 3_t, 2_t" in capsys.readouterr().err
+        told = [remark for line in capsys.readouterr().err.splitlines() if (remark := heard(line))]
+        assert [(r.kind, r.source, r.keys, r.sql) for r in told] == [
+            ("roll back", "default", ("3_t",), "drop table t3;"),
+            ("roll back", "default", ("2_t",), "drop table t2;"),
+        ]
+
+    def test_what_would_run_and_be_taken_over_is_told(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.migration("1_users", USERS_SQL)
+        news = migration_inputs(engine.endpoint)
+        assert reasons(MigrationsProvider(), news) == []
+        [remark] = [found for line in capsys.readouterr().err.splitlines() if (found := heard(line))]
+        assert (remark.kind, remark.source, remark.keys) == ("run", "default", ("1_users",))
+        taken = migration_inputs(engine.endpoint, baseline={"default": 1})
+        assert reasons(MigrationsProvider(), taken) == []
+        [remark] = [found for line in capsys.readouterr().err.splitlines() if (found := heard(line))]
+        assert (remark.kind, remark.keys) == ("baseline", ("1_users",))
+        MigrationsProvider().create(news)
+        capsys.readouterr()
+        assert reasons(MigrationsProvider(), news) == []
+        assert [line for line in capsys.readouterr().err.splitlines() if heard(line)] == []
 
     def test_seeds(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)
