@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
+.PHONY: help plan status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ up: setup ## set up, bring up the stack, prove that one user cannot see another'
 
 preview: images ## show what `make up` would change
 	@$(VENV) -m local.stack preview
+
+plan: images ## what `make up` would change, as a document: make plan DRIFT=1 EXPECT=<fingerprint>
+	@$(VENV) -m local.stack plan
 
 refresh: tools ## read back what is really there (drift)
 	@$(VENV) -m local.stack refresh

@@ -56,6 +56,15 @@ def warn(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+NOT_REFRESHED = "not refreshed: "
+"""How the line begins that tells of something at which a refresh could not look."""
+
+
+def not_refreshed(what: str, why: object) -> None:
+    """Tell that a refresh takes something for unchanged because it could not be looked at."""
+    warn(f"{NOT_REFRESHED}{what}: {why}")
+
+
 def _calling_context() -> grpc.ServicerContext | None:
     frame = inspect.currentframe()
     while frame is not None:

@@ -15,12 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from components.plan.document import EXIT_CODES
 from components.proof.exit_codes import INTERRUPTED, NOT_MADE
 from components.settings import PROJECT
 from local import toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PARTS: Final = ("postgres", "clerk", "hasura")
+PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
+"""With these `components.plan` ends when there is a plan."""
 
 
 class CommandError(Exception):
@@ -132,6 +135,35 @@ def preview(stack: str, environment: Mapping[str, str]) -> None:
     """Shows what `up` would change."""
     _start(stack, environment)
     _pulumi("preview", "--diff", "--stack", stack, environment=environment)
+
+
+def plan(stack: str, environment: Mapping[str, str]) -> None:
+    """Writes what `up` would change as Markdown and JSON into PLAN_FOLDER (.local/plan), and prints it.
+
+    DRIFT=1 looks at what is really there as well, EXPECT names the fingerprint of the plan that was approved,
+    POLICY_PACKS are folders of policy packs. Ends with another code than 0 only where there is no plan, or another
+    one than the expected: make knows no third one. The code of the plan itself is in the JSON.
+    """
+    _start(stack, environment)
+    folder = Path(environment.get("PLAN_FOLDER") or ROOT / ".local" / "plan")
+    markdown, shape = folder / f"{stack}.md", folder / f"{stack}.json"
+    arguments = ["--stack", stack, "--markdown", str(markdown), "--json", str(shape)]
+    if environment.get("DRIFT") not in (None, "", "0"):
+        arguments.append("--drift")
+    if expected := environment.get("EXPECT"):
+        arguments += ["--expect", expected]
+    for pack in (environment.get("POLICY_PACKS") or "").split():
+        arguments += ["--policy-pack", pack]
+    for left in (markdown, shape):
+        left.unlink(missing_ok=True)
+    code = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "components.plan", *arguments], cwd=ROOT, env=environment, check=False
+    ).returncode
+    if markdown.exists():
+        print(markdown.read_text(encoding="utf-8"))
+        print(f"Written to {markdown} and {shape}.")
+    if code not in PLAN_MADE:
+        raise SystemExit(code)
 
 
 def refresh(stack: str, environment: Mapping[str, str]) -> None:
@@ -249,6 +281,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     for command in (
         up,
         preview,
+        plan,
         refresh,
         outputs,
         prove,

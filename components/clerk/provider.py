@@ -22,7 +22,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from components.provider_error import ProviderError, told_plainly, warn
+from components.provider_error import ProviderError, not_refreshed, told_plainly, warn
 
 from . import claims as claim_rules
 from .answers import JwtTemplateRecord, TemplateContent
@@ -84,7 +84,7 @@ class JwtTemplateProvider(ResourceProvider):
                     return ReadResult("", {})
                 if error.nothing_sent and self._credentials.uses_local_clerk(props.get("api_url")):
                     # Its container may be gone; the next `up` makes it anew, on the same data.
-                    warn(f"{error} The template of the local Clerk is taken to be as it was.")
+                    not_refreshed("the JWT template of the local Clerk", error)
                     return ReadResult(id_, dict(props), _inputs(props))
                 raise ProviderError(str(error)) from None
         found = outputs(props, record)

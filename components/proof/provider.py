@@ -26,7 +26,7 @@ from components.clerk.credentials import Credentials, configured
 from components.clerk.errors import ClerkError
 from components.clerk.provider import differs, plain
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
-from components.provider_error import ProviderError, told_plainly, warn
+from components.provider_error import ProviderError, not_refreshed, told_plainly, warn
 
 from . import report
 from .run import prove
@@ -76,7 +76,7 @@ class RowIsolationProvider(ResourceProvider):
             with self._credentials.client(target.clerk_api_url) as clerk:
                 now = fingerprint(target, clerk)
         except (ProviderError, ClerkError, EngineUnreachable, AnswerLost, HasuraError) as error:
-            warn(f"whether the proof still stands was not seen: {error}")
+            not_refreshed("the proof of row isolation", error)
             return ReadResult(id_, dict(props), inputs)
         if now != props.get("fingerprint"):
             inputs["live"] = "the metadata or the JWT template have changed since"

@@ -296,7 +296,7 @@ def _column(of: Json) -> str:
 def operand(of: Json) -> str:
     """A value of an expression or a preset: a session variable by its name, a text in quotes."""
     if isinstance(of, str):
-        return code(of) if is_session_variable(of) else code(f"'{shortened(of)}'")
+        return code(str(_in_one_case(of))) if is_session_variable(of) else code(f"'{shortened(of)}'")
     if isinstance(of, list) and of and not any(isinstance(entry, list | dict) for entry in of):
         return ", ".join(map(operand, of))
     return value(of)

@@ -83,8 +83,8 @@ def permissions(metadata: JsonObject) -> Iterator[Permission]:
 
 
 def may(operation: Operation, body: JsonObject) -> str:
-    """What a permission allows, as it follows "may": "read `id` of only rows where ..."."""
-    chosen = rows(body.get("check" if operation == "insert" else "filter", {}))
+    """What a permission allows, as it follows "may": "read `id` of rows where ..."."""
+    chosen = rows(body.get("check" if operation == "insert" else "filter", {})).removeprefix("only ")
     columns = _columns(body.get("columns", []))
     match operation:
         case "select":

@@ -24,7 +24,7 @@ from pulumi.dynamic import (
 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
-from components.provider_error import telling_plainly, warn
+from components.provider_error import not_refreshed, telling_plainly, warn
 from components.schema import remarks
 from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
@@ -118,7 +118,7 @@ class MigrationsProvider(ResourceProvider):
             with _client(inputs) as client:
                 states = read_states(client, sources)
         except (EngineUnreachable, AnswerLost) as error:
-            warn(f"migrations were not refreshed: {error}")
+            not_refreshed("migrations", error)
             return ReadResult(id_, inputs, inputs)
         if all(state.ledger is None and state.catalog is None for state in states.values()):
             return ReadResult("", {})
@@ -187,7 +187,7 @@ class MetadataProvider(ResourceProvider):
                 _, live = client.export_metadata()
                 objects = client.inconsistent()
         except (EngineUnreachable, AnswerLost) as error:
-            warn(f"metadata was not refreshed: {error}")
+            not_refreshed("metadata", error)
             return ReadResult(id_, inputs, inputs)
         inputs["metadata"] = keyed(live)
         inputs["consistency"] = "; ".join(f"{o.name}: {o.reason}" for o in objects) or CONSISTENT
@@ -326,6 +326,8 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
         return None, check_pending(_everything_new(local, olds), settings)
     plan, found = make_plan(local, states, settings.policy)
     problems = list(found) or check_pending(plan, settings)
+    if plan.empty and not problems and olds.get("migrations") != news.get("migrations"):
+        warn(str(remarks.NOTHING))
     if problems or plan.empty:
         return plan, problems
     for remark in remarks.of_plan(plan, _kept_downs(plan, news)):

@@ -15,7 +15,9 @@ from typing import Final, Literal
 from components.schema.plan import Plan
 from components.schema.problems import Problem
 
-Kind = Literal["run", "adopt", "baseline", "roll back", "catalog state", "dump", "lint", "rehearsal"]
+Kind = Literal[
+    "run", "adopt", "baseline", "roll back", "catalog state", "nothing", "dump", "lint", "rehearsal"
+]
 
 _RUN: Final = "would run"
 _ADOPT: Final = "would take over without running, because the Hasura CLI applied it:"
@@ -24,11 +26,12 @@ _ROLL_BACK: Final = "would roll back"
 _BY: Final = "by the down SQL that the ledger keeps:"
 _CATALOG: Final = "would bring Hasura's catalog state in line with the ledger"
 _DUMP: Final = re.compile(r"a dump of .+ is due before ", re.DOTALL)
+_NOTHING: Final = "no migration would run: the ledgers hold all of them already"
 _REHEARSAL: Final = re.compile(r"(not )?rehearsed\b")
 _PLAIN: Final = re.compile(r"[\w.-]+")
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\w.-]+')
 _LINT: Final = re.compile(r"warning: (?P<path>.+?):(?P<line>[0-9]+): (?P<message>.+)", re.DOTALL)
-_LINT_WITHOUT_PLACE: Final = "warning: squawk "
+_LINT_WITHOUT_PLACE: Final = ("warning: squawk ", "warning: migrations were not linted: ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class Remark:
                 return f"{source}: {_ROLL_BACK} {keys} {_BY} {json.dumps(self.sql, ensure_ascii=False)}"
             case "catalog state":
                 return f"{source}: {_CATALOG}"
+            case "nothing":
+                return _NOTHING
             case "lint":
                 return f"warning: {self.where}: {self.text}" if self.where else f"warning: {self.text}"
             case "dump" | "rehearsal":
@@ -79,6 +84,10 @@ def of_plan(plan: Plan, downs: Mapping[str, Mapping[int, str]]) -> Iterator[Rema
             yield Remark(kind="catalog state", source=source)
 
 
+NOTHING: Final = Remark(kind="nothing")
+"""What the stack's state holds as new, the databases have."""
+
+
 def of_dump(source: str, why: str) -> Remark:
     """A dump that is made before a migration: of which source, and before which statement."""
     return Remark(kind="dump", text=_one_line(f"a dump of {source} is due before {why}"))
@@ -95,24 +104,22 @@ def of_rehearsal(said: str) -> Remark:
     return Remark(kind="rehearsal", text=_one_line(said))
 
 
-def heard(line: str) -> Remark | None:
+def heard(line: str) -> Remark | None:  # noqa: PLR0911 (one form a line)
     """The remark that a line of a preview is, or None for anybody else's line."""
     text = line.strip()
     if lint := _LINT.fullmatch(text):
         return Remark(kind="lint", where=f"{lint['path']}:{lint['line']}", text=lint["message"])
     if text.startswith(_LINT_WITHOUT_PLACE):
         return Remark(kind="lint", text=text.removeprefix("warning: "))
+    token = _TOKEN.match(text)
+    said = text[token.end() + 2 :] if token and text[token.end() :].startswith(": ") else ""
     if _DUMP.match(text):
         return Remark(kind="dump", text=text)
-    if _REHEARSAL.match(text):
+    if _REHEARSAL.match(text) or _REHEARSAL.match(said):
         return Remark(kind="rehearsal", text=text)
-    token = _TOKEN.match(text)
-    if token is None or not text[token.end() :].startswith(": "):
-        return None
-    said = text[token.end() + 2 :]
-    if _REHEARSAL.match(said):
-        return Remark(kind="rehearsal", text=text)
-    return _heard_plan(_read(token.group()), said)
+    if text == _NOTHING:
+        return NOTHING
+    return _heard_plan(_read(token.group()), said) if token else None
 
 
 def _heard_plan(source: str, said: str) -> Remark | None:

@@ -405,7 +405,7 @@ class TestKeys:
         gone = props("http://127.0.0.1:1")
         found = local().read("jtmpl_1", gone)
         assert (found.id, found.inputs) == ("jtmpl_1", gone)
-        assert "as it was" in capsys.readouterr().err
+        assert "not refreshed: the JWT template of the local Clerk: " in capsys.readouterr().err
 
     def test_a_local_clerk_that_is_gone_does_not_stop_a_destroy(
         self, capsys: pytest.CaptureFixture[str]

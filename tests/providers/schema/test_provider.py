@@ -25,7 +25,7 @@ from components.schema.inputs import MigrationSettings
 from components.schema.maintenance import roll_back
 from components.schema.problems import SchemaError
 from components.schema.provider import MetadataProvider, MigrationsProvider
-from components.schema.remarks import heard
+from components.schema.remarks import NOTHING, heard
 from components.schema.seeds import checksums, read_seeds
 from tests.providers.schema.conftest import ADMIN_SECRET, ROOT, Engine, Project
 
@@ -195,7 +195,7 @@ class TestMigrations:
         inputs = migration_inputs(NOBODY)
         read = MigrationsProvider().read("migrations", dict(inputs))
         assert (read.id, read.inputs) == ("migrations", inputs)
-        assert "migrations were not refreshed" in capsys.readouterr().err
+        assert "not refreshed: migrations: " in capsys.readouterr().err
 
     def test_rehearsal_in_preview(
         self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
@@ -285,7 +285,9 @@ class TestMigrations:
         MigrationsProvider().create(news)
         capsys.readouterr()
         assert reasons(MigrationsProvider(), news) == []
-        assert [line for line in capsys.readouterr().err.splitlines() if heard(line)] == []
+        assert [heard(line) for line in capsys.readouterr().err.splitlines()] == [NOTHING]
+        assert reasons(MigrationsProvider(), news, news) == []
+        assert capsys.readouterr().err == ""
 
     def test_seeds(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)

@@ -70,7 +70,7 @@ CASES: dict[str, tuple[JsonObject, JsonObject, list[tuple[str, str]]]] = {
         ),
         [
             ("keeps", "table `users` becomes a part of the API (tracked), with object relationship `o`"),
-            ("widens", "role `user` on `users`: may now delete only rows where `id` = `X-Hasura-User-Id`"),
+            ("widens", "role `user` on `users`: may now delete rows where `id` = `X-Hasura-User-Id`"),
         ],
     ),
     "table untracked": (

@@ -19,7 +19,7 @@ UPDATE: JsonObject = {"columns": ["body"], "filter": OWN}
 DELETE: JsonObject = {"filter": OWN}
 
 MAY: list[tuple[Operation, JsonObject, str]] = [
-    ("select", READ, "read `id` of only rows where `id` = `X-Hasura-User-Id`"),
+    ("select", READ, "read `id` of rows where `id` = `X-Hasura-User-Id`"),
     ("select", {"columns": "*", "filter": {}}, "read every column (also later ones) of every row"),
     ("select", {"columns": [], "filter": {}}, "read no column of every row"),
     (
@@ -40,21 +40,21 @@ MAY: list[tuple[Operation, JsonObject, str]] = [
     (
         "insert",
         {**INSERT, "set": {"author": "x-hasura-user-id", "state": "new"}, "backend_only": True},
-        "insert only rows where `id` = `X-Hasura-User-Id`, setting `body`, with `author` set to `x-hasura-user-id`, "
+        "insert rows where `id` = `X-Hasura-User-Id`, setting `body`, with `author` set to `X-Hasura-User-Id`, "
         "`state` set to `'new'`, only with the admin secret, from a back end",
     ),
-    ("update", UPDATE, "change `body` of only rows where `id` = `X-Hasura-User-Id`"),
+    ("update", UPDATE, "change `body` of rows where `id` = `X-Hasura-User-Id`"),
     (
         "update",
         {**UPDATE, "check": OPEN},
-        "change `body` of only rows where `id` = `X-Hasura-User-Id`, and leave them only so that "
+        "change `body` of rows where `id` = `X-Hasura-User-Id`, and leave them only so that "
         "`public` = `true`",
     ),
     ("delete", {"filter": {}}, "delete every row"),
     (
         "delete",
         {**DELETE, "validate_input": HOOK},
-        "delete only rows where `id` = `X-Hasura-User-Id`, after a check of its input by `https://check.test/users`",
+        "delete rows where `id` = `X-Hasura-User-Id`, after a check of its input by `https://check.test/users`",
     ),
 ]
 
@@ -70,11 +70,11 @@ CASES: dict[str, tuple[Operation, JsonObject | None, JsonObject | None, Said, Sa
         "select",
         None,
         READ,
-        [("widens", "may now read `id` of only rows where `id` = `X-Hasura-User-Id`")],
+        [("widens", "may now read `id` of rows where `id` = `X-Hasura-User-Id`")],
         [
             (
                 "narrows",
-                "may no longer read anything (could: read `id` of only rows where `id` = `X-Hasura-User-Id`)",
+                "may no longer read anything (could: read `id` of rows where `id` = `X-Hasura-User-Id`)",
             )
         ],
     ),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from components.schema.ledger import LedgerRow
 from components.schema.plan import Plan, SourcePlan
 from components.schema.problems import Problem
-from components.schema.remarks import Remark, heard, of_lint, of_plan, of_rehearsal
+from components.schema.remarks import NOTHING, Remark, heard, of_lint, of_plan, of_rehearsal
 
 LINES: list[tuple[str, Remark]] = [
     ("default: would run 1_a, 2_b", Remark(kind="run", source="default", keys=("1_a", "2_b"))),
@@ -41,6 +41,7 @@ LINES: list[tuple[str, Remark]] = [
             text="Dropping a column may break clients. (ban-drop-column)",
         ),
     ),
+    ("no migration would run: the ledgers hold all of them already", NOTHING),
     ("warning: squawk failed: no", Remark(kind="lint", text="squawk failed: no")),
     (
         "default: rehearsed, would succeed: 1_a",

@@ -1,0 +1,172 @@
+"""`python -m components.plan`: what `pulumi up` would do, as a document for those who approve it.
+
+Previews the stack and writes the plan as Markdown to standard output (or --markdown FILE), and as JSON to --json
+FILE. Nothing is changed.
+
+Exit codes:
+
+    0  nothing changes; with --expect: the plan is the expected one
+    1  the preview failed (the document says why), or this command was called wrongly
+    2  something changes
+    3  drift was found (--drift only), whether or not something else changes
+    4  with --expect: the plan is another one than the expected
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+from rich.console import Console
+
+from components.plan import json_shape, markdown, preview
+from components.plan.document import EXIT_CODES, Plan, make, pending
+from components.plan.events import EventError, parse, read
+from components.plan.files import read_sql
+from components.plan.redaction import Redact, redactor
+from components.plan.resources import MIGRATIONS
+
+ANOTHER: Final = 4
+FAILED: Final = EXIT_CODES["failed"]
+INTERRUPTED: Final = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage ends with 1: 2, which argparse would take, says that something changes."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(FAILED)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        plan = _plan(parsed)
+    except (preview.PreviewError, EventError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    text = markdown.document(plan)
+    if parsed.markdown:
+        _write(parsed.markdown, text)
+    else:
+        print(text, end="")
+    if parsed.json:
+        _write(parsed.json, json_shape.text(plan))
+    return _code(plan, parsed.expect)
+
+
+def _code(plan: Plan, expected: str | None) -> int:
+    code = EXIT_CODES[plan.outcome]
+    if expected is None or code == FAILED:
+        return code
+    found = json_shape.fingerprint(plan)
+    if found == expected:
+        return EXIT_CODES["no change"]
+    print(
+        f"This is another plan than the expected one: its fingerprint is {found}, expected was {expected}. "
+        "Somebody has to look at it and approve it.",
+        file=sys.stderr,
+    )
+    return ANOTHER
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m components.plan",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stack", help="the stack; without it the selected one")
+    parser.add_argument("--drift", action="store_true", help="look at what is really there as well")
+    parser.add_argument(
+        "--expect", metavar="FINGERPRINT", help="the fingerprint of the plan that was approved"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--policy-pack", action="append", default=[], metavar="FOLDER", help="may be repeated"
+    )
+    parser.add_argument(
+        "--events",
+        type=argparse.FileType("r"),
+        metavar="FILE",
+        help="read the events of a preview that was made elsewhere (- for standard input); needs --stack",
+    )
+    parser.add_argument(
+        "further", nargs="*", metavar="-- ARGUMENT", help="further arguments of `pulumi preview`"
+    )
+    return parser
+
+
+def _plan(parsed: argparse.Namespace) -> Plan:
+    root, environment = Path.cwd(), preview.environment()
+    redact = redactor(environment)
+    if parsed.events:
+        if not parsed.stack:
+            raise preview.PreviewError("--events needs --stack: events do not tell the name of their stack.")
+        return _of(
+            preview.Printed(events=tuple(parsed.events), beside=""), parsed.stack, parsed.drift, root, redact
+        )
+    stack = parsed.stack or preview.selected_stack(root, environment)
+    with _progress(stack) as on_line:
+        printed = preview.run(
+            stack,
+            root,
+            environment,
+            refresh=parsed.drift,
+            policy_packs=parsed.policy_pack,
+            further=parsed.further,
+            on_line=on_line,
+        )
+    return _of(printed, stack, parsed.drift, root, redact)
+
+
+def _of(printed: preview.Printed, stack: str, drift: bool, root: Path, redact: Redact) -> Plan:
+    seen = read(parse(printed.events), redact)
+    planned = pending(seen)
+    step = next((step for step in seen.steps if step.type == MIGRATIONS and step.after), None)
+    directory = str(step.after.inputs.get("directory", "migrations")) if step and step.after else "migrations"
+    return make(
+        seen,
+        stack=stack,
+        sql=read_sql(planned.migrations, directory, root, redact),
+        drift=drift,
+        also_said=redact(printed.beside),
+    )
+
+
+@contextmanager
+def _progress(stack: str) -> Iterator[Callable[[str], None]]:
+    """Tells the person who waits how far the preview is, on standard error."""
+    console = Console(stderr=True)
+    looked = 0
+
+    with console.status(f"previewing {stack}") as status:
+
+        def on_line(line: str) -> None:
+            nonlocal looked
+            if '"resOutputsEvent"' in line[:80]:
+                looked += 1
+                status.update(f"previewing {stack}: {looked} resources looked at")
+
+        if not console.is_terminal:
+            console.print(f"previewing {stack} ...")
+        yield on_line
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
