@@ -26,9 +26,8 @@ from rich.console import Console
 from components.plan import json_shape, markdown, preview
 from components.plan.document import EXIT_CODES, Plan, make, pending
 from components.plan.events import EventError, parse, read
-from components.plan.files import read_sql
+from components.plan.files import read_files
 from components.plan.redaction import Redact, redactor
-from components.plan.resources import MIGRATIONS
 
 ANOTHER: Final = 4
 FAILED: Final = EXIT_CODES["failed"]
@@ -132,13 +131,12 @@ def _plan(parsed: argparse.Namespace) -> Plan:
 
 def _of(printed: preview.Printed, stack: str, drift: bool, root: Path, redact: Redact) -> Plan:
     seen = read(parse(printed.events), redact)
-    planned = pending(seen)
-    step = next((step for step in seen.steps if step.type == MIGRATIONS and step.after), None)
-    directory = str(step.after.inputs.get("directory", "migrations")) if step and step.after else "migrations"
+    files = read_files(pending(seen), root, redact)
     return make(
         seen,
         stack=stack,
-        sql=read_sql(planned.migrations, directory, root, redact),
+        sql=files.sql,
+        findings=files.findings,
         drift=drift,
         also_said=redact(printed.beside),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -71,6 +71,7 @@ class _Said:
     lint: list[Remark] = field(default_factory=list)
     rehearsals: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    not_seen: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
 
@@ -85,33 +86,33 @@ def make(
     *,
     stack: str,
     sql: Mapping[Key, Sql] | None = None,
+    findings: Iterable[Remark] = (),
     drift: bool = False,
     also_said: str = "",
 ) -> Plan:
     """The plan that a preview means.
 
-    `sql` holds the text of pending migrations, as far as it is at hand; `drift` says whether the preview has
-    refreshed; `also_said` is what the CLI printed beside its events, which tells why there are none.
+    `sql` holds the text of pending migrations, as far as it is at hand; `findings` are a linter's beside those
+    that the preview tells; `drift` says whether the preview has refreshed; `also_said` is what the CLI printed
+    beside its events, which tells why there are none.
     """
     said = _sorted(preview.said)
     told = Plan(
         stack=stack,
-        findings=tuple(sorted(set(said.lint), key=_line)),
+        findings=tuple(sorted({*said.lint, *findings}, key=_line)),
         rehearsals=tuple(dict.fromkeys(said.rehearsals)),
         policies=preview.policies,
+        not_seen=tuple(said.not_seen),
         warnings=tuple(said.others),
-    )
-    not_seen = tuple(
-        text.removeprefix(NOT_REFRESHED) for text in said.others if text.startswith(NOT_REFRESHED)
     )
     found_drift = by_risk(_drift(preview.found)) if drift else None
     if not preview.succeeded:
         problems = said.errors or [f"policy {p.policy}: {p.text}" for p in preview.policies if _stops(p)]
         problems = problems or [also_said.strip() or "the preview ended without a word"]
         return replace(told, problems=tuple(problems))
-    if not_seen and not found_drift:
+    if said.not_seen and not found_drift:
         # Nothing found is no news of what was not looked at.
-        return replace(told, problems=tuple(f"not looked at for drift: {text}" for text in not_seen))
+        return replace(told, problems=tuple(f"not looked at for drift: {text}" for text in said.not_seen))
     planned = migration_plan.with_sql(pending(preview), sql or {})
     acting = [step for step in preview.steps if step.operation not in ("same", "read")]
     found = [change for step in acting if (change := resources.change(step))]
@@ -125,7 +126,6 @@ def make(
         resources=tuple(found),
         metadata_digest=_digest(_tree(metadata[0])) if metadata else "",
         drift=found_drift,
-        not_seen=not_seen,
         warnings=(*_not_told(preview, said), *told.warnings),
     )
 
@@ -138,7 +138,9 @@ def _sorted(said: Sequence[Diagnostic]) -> _Said:
             continue
         # What a provider says comes line by line; what is joined begins with its own.
         remark = heard(one.text) if one.severity == "info" else None
-        if remark is None:
+        if one.text.startswith(NOT_REFRESHED):
+            result.not_seen.append(one.text.removeprefix(NOT_REFRESHED))
+        elif remark is None:
             result.others.append(one.text)
         elif remark.kind == "lint":
             result.lint.append(remark)

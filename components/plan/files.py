@@ -1,38 +1,51 @@
-"""The SQL of pending migrations, from their files."""
+"""The files of pending migrations: their SQL, and what a linter says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.plan.migrations import Key, PlannedMigration, Sql, beginning
+from components.plan.migrations import Key, PlannedMigrations, Sql, beginning
 from components.plan.redaction import Redact
 from components.schema.destructive import Destruction, destructions
+from components.schema.lint import lint
 from components.schema.migrations import CHUNK, SqlFile, read_migrations
 from components.schema.problems import SchemaError
+from components.schema.remarks import Remark, of_lint
 
 
-def read_sql(
-    migrations: Iterable[PlannedMigration], directory: str, root: Path, redact: Redact
-) -> dict[Key, Sql]:
-    """What is in the files of migrations that run, each text through `redact`.
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What is in the files of migrations that run."""
 
-    `directory` is that of the migrations, relative to `root`. A file that is not there, or is not the one that the
-    preview saw, is left out.
+    sql: dict[Key, Sql] = field(default_factory=dict)
+    findings: tuple[Remark, ...] = ()
+
+
+def read_files(planned: PlannedMigrations, root: Path, redact: Redact) -> Files:
+    """Reads them beneath `root`, each text through `redact`.
+
+    A file that is not there, or is not the one that the preview saw, is left out. They are linted where the preview
+    has not done it because it did not reach the engine.
     """
-    wanted = {(one.source, one.key): one.checksum for one in migrations if one.action == "run"}
+    wanted = {(one.source, one.key): one.checksum for one in planned.migrations if one.action == "run"}
     if not wanted:
-        return {}
+        return Files()
     try:
-        local = read_migrations(root / directory, shown_as=directory)
+        local = read_migrations(root / planned.directory, shown_as=planned.directory)
     except (SchemaError, OSError):
-        return {}
-    return {
-        (source, one.key): _sql(one.up, redact)
+        return Files()
+    found = {
+        (source, one.key): one.up
         for source, listed in local.sources.items()
         for one in listed
         if wanted.get((source, one.key)) == one.up.checksum
     }
+    findings = lint(list(found.values())) if planned.lint and not planned.ledger_read else []
+    return Files(
+        sql={key: _sql(file, redact) for key, file in found.items()},
+        findings=tuple(map(of_lint, findings)),
+    )
 
 
 def _sql(file: SqlFile, redact: Redact) -> Sql:

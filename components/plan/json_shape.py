@@ -39,6 +39,7 @@ def shaped(plan: Plan) -> JsonObject:
         "exit_code": EXIT_CODES[plan.outcome],
         "plan": None if plan.outcome == "failed" else _done(plan),
         "drift": None if plan.drift is None else [_change(change) for change in plan.drift],
+        "not_seen": list(plan.not_seen),
         "problems": list(plan.problems),
         "ledger_read": plan.ledger_read,
         "rehearsals": list(plan.rehearsals),

@@ -18,7 +18,7 @@ from components.plan.migrations import PlannedMigration, Sql
 from components.plan.resources import ResourceChange
 from components.plan.tokens import Template, written
 from components.schema.remarks import Remark
-from components.schema.words import code, value
+from components.schema.words import code, printable, value
 
 LONGEST: Final = 60_000
 """Characters of a document. GitHub takes 65,536 in a comment, and a workflow adds words of its own."""
@@ -90,9 +90,6 @@ def _changing(plan: Plan, detail: Detail) -> Iterator[str]:
         yield from _drift(plan, plan.drift, detail)
     for risk in Risk:
         chosen = [change for change in plan.changes if change.risk is risk]
-        # What a template or a migration does without harm is told where it is shown as a whole.
-        if risk is Risk.NONE:
-            chosen = [change for change in chosen if change.topic != "token"]
         yield from _section(risk.title, (f"- {change.words}" for change in chosen), detail)
     yield from _migrations(plan, detail)
     for template in plan.templates:
@@ -112,6 +109,8 @@ def _summary(plan: Plan) -> str:
         for risk, count in counted
         if count and risk is not Risk.NONE
     ]
+    if plan.drift:
+        parts.insert(0, f"**Drift: {len(plan.drift)}.**")
     if plan.migrations:
         parts.append(f"Migrations: {len(plan.migrations)}.")
     if plan.resources:
@@ -296,9 +295,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def _fenced(text: str, language: str) -> Iterator[str]:
     """A block that shows `text` letter by letter, whatever it holds."""
-    shown = "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
+    shown = printable(text, also="\n\t")
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     fence = "`" * max(3, longest + 1)
     yield f"{fence}{language}"
@@ -312,7 +309,7 @@ _FORMATTING: Final = re.compile(r"([\\`*\[\]<>#|~@!]|(?<!\w)_|_(?!\w))")
 
 def _text(said: str) -> str:
     """Somebody's sentence, in which nothing formats and nobody is addressed."""
-    line = " ".join(said.split())
+    line = printable(" ".join(said.split()))
     spans = re.split(r"(`+[^`]+`+)", line)
     return "".join(span if index % 2 else _FORMATTING.sub(_escaped, span) for index, span in enumerate(spans))
 

@@ -54,11 +54,14 @@ class PlannedMigration:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedMigrations:
-    """All of them, in the order in which they run. `ledger_read` tells whether the database was asked, or the
-    stack's state only. `others` are changes beside them: seeds, settings, the catalog state."""
+    """All of them, in the order in which they run, from `directory`. `ledger_read` tells whether the database was
+    asked, or the stack's state only; `lint` whether the stack wants a linter's findings. `others` are changes beside
+    them: seeds, settings, the catalog state."""
 
     migrations: tuple[PlannedMigration, ...] = ()
+    directory: str = "migrations"
     ledger_read: bool = False
+    lint: bool = False
     others: tuple[PlannedChange, ...] = ()
 
 
@@ -83,7 +86,9 @@ def planned(step: Step | None, remarks: Iterable[Remark]) -> PlannedMigrations:
             )
             for source, key, action, sql in chosen
         ),
+        directory=directory,
         ledger_read=bool(told),
+        lint=_object(after.get("settings")).get("lint") in ("warn", "error"),
         others=tuple(_others(before, after, told)),
     )
 

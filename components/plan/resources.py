@@ -135,7 +135,7 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
     ),
     tokens.TEMPLATE: ResourceKind(
         noun="JWT template",
-        create=Meaning(says="made at Clerk; no token by its name before"),
+        create=Meaning(says="made at Clerk, or taken over where `adoptTemplate` asks for it"),
         update=Meaning(says="tokens fetched from then on are other ones"),
         replace=Meaning(
             risk=Risk.NARROWS,
@@ -154,8 +154,8 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
     ),
     MIGRATIONS: ResourceKind(
         noun="migrations",
-        create=Meaning(says="each locks the tables that it changes for as long as it runs"),
-        update=Meaning(says="each locks the tables that it changes for as long as it runs"),
+        create=Meaning(says="each that runs locks the tables that it changes until its end"),
+        update=Meaning(says="each that runs locks the tables that it changes until its end"),
         delete=Meaning(says="no longer managed; tables, rows and ledger stay"),
         replace=Meaning(says="looked at again; what has run does not run again"),
         told_elsewhere=("migrations", "seeds", "settings", "catalog_state"),
@@ -220,6 +220,8 @@ def change(step: Step) -> ResourceChange | None:
         return None
     kind = kind_of(step.type, step.name)
     meaning: Meaning = getattr(kind, step.operation)
+    if step.type == METADATA and step.operation == "update" and "metadata" not in step.changed:
+        meaning = Meaning(says="looked at again, after the migrations; nothing is interrupted")
     if step.operation == "delete" and step.before and step.before.kept_on_delete:
         meaning = Meaning(says="no longer managed; the thing itself stays")
     shown = [p for p in step.changed if p not in kind.told_elsewhere]

@@ -141,7 +141,7 @@ def _table(path: tuple[str, ...], before: Json, after: Json) -> Iterator[Change]
         words = f"table {_called(path)} becomes a part of the API (tracked){_with_what(new)}"
         yield Change(kind="added", path=path, words=words, table=_named(path))
     elif after is None:
-        words = f"table {_called(path)} leaves the API (untracked); the table itself stays in the database"
+        words = f"table {_called(path)} leaves the API (untracked), which alone does not drop it"
         yield Change(kind="removed", path=path, words=words, effect="narrows", table=_named(path))
     for key in sorted(set(old) | set(new)):
         inner = (*path, key)

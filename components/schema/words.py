@@ -20,7 +20,7 @@ def code(text: str) -> str:
 
     What does not print, line ends and marks of writing direction among it, is written as an escape.
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = printable(text)
     longest, run = 0, 0
     for character in shown:
         run = run + 1 if character == "`" else 0
@@ -29,6 +29,11 @@ def code(text: str) -> str:
     # A span of spaces alone keeps them; else one space at both ends is taken for padding.
     padded = shown[:1] in ("`", " ") or shown[-1:] in ("`", " ") or not shown
     return f"{fence} {shown} {fence}" if padded else f"{fence}{shown}{fence}"
+
+
+def printable(text: str, *, also: str = "") -> str:
+    """`text` with escapes for what does not print; characters of `also` stay."""
+    return "".join(c if c.isprintable() or c in also else c.encode("unicode_escape").decode() for c in text)
 
 
 def names(texts: Iterable[str]) -> str:

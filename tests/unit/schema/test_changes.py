@@ -77,7 +77,7 @@ CASES: dict[str, tuple[JsonObject, JsonObject, list[tuple[str, str]]]] = {
         select(),
         EMPTY,
         [
-            ("narrows", "table `users` leaves the API (untracked); the table itself stays in the database"),
+            ("narrows", "table `users` leaves the API (untracked), which alone does not drop it"),
             ("narrows", READ),
         ],
     ),

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.hasura.json_types import Json
@@ -179,6 +179,7 @@ def negated(answer: bool | None) -> bool | None:
     return None if answer is None else not answer
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS, EXPRESSIONS)
 def test_nothing_is_called_wider_or_narrower_that_is_not(before: Json, after: Json) -> None:
     old = {i for i, row in enumerate(ROWS) if holds(before, row) is True}
@@ -192,6 +193,7 @@ def test_nothing_is_called_wider_or_narrower_that_is_not(before: Json, after: Js
             assert new <= old
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS, EXPRESSIONS)
 def test_adding_a_condition_narrows_and_an_alternative_widens(one: Json, two: Json) -> None:
     assert compared(one, {"_and": [one, two]}) in ("narrower", "same")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.schema.ledger import LedgerRow
@@ -78,12 +78,14 @@ NAMES = st.text(min_size=1).map(lambda name: f"1_{name}")
 SOURCES = st.text(min_size=1)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["run", "adopt", "baseline"]), SOURCES, st.lists(NAMES, min_size=1, max_size=3))
 def test_whatever_names_hold(kind: str, source: str, keys: list[str]) -> None:
     remark = Remark(kind=kind, source=source, keys=tuple(keys))
     assert heard(str(remark)) == remark
 
 
+@settings(deadline=None)
 @given(SOURCES, NAMES, st.text())
 def test_whatever_sql_holds(source: str, key: str, sql: str) -> None:
     remark = Remark(kind="roll back", source=source, keys=(key,), sql=sql)
@@ -91,6 +93,7 @@ def test_whatever_sql_holds(source: str, key: str, sql: str) -> None:
     assert "\n" not in str(remark)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.integers(1, 9999))
 def test_whatever_a_linter_says(message: str, remedy: str, line: int) -> None:
     finding = Problem(path="migrations/default/1_a/up.sql", line=line, message=f"x{message}", remedy=remedy)
@@ -99,6 +102,7 @@ def test_whatever_a_linter_says(message: str, remedy: str, line: int) -> None:
     assert "\n" not in str(remark)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_whatever_a_rehearsal_says(said: str) -> None:
     remark = of_rehearsal(f"default: rehearsed up to {said}")

@@ -1,0 +1,2 @@
+alter table users add column last_seen timestamp default now();
+drop table notes;
