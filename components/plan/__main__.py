@@ -146,15 +146,15 @@ def _of(printed: preview.Printed, stack: str, drift: bool, root: Path, redact: R
 def _progress(stack: str) -> Iterator[Callable[[str], None]]:
     """Tells the person who waits how far the preview is, on standard error."""
     console = Console(stderr=True)
-    looked = 0
+    steps = 0
 
     with console.status(f"previewing {stack}") as status:
 
         def on_line(line: str) -> None:
-            nonlocal looked
-            if '"resOutputsEvent"' in line[:80]:
-                looked += 1
-                status.update(f"previewing {stack}: {looked} resources looked at")
+            nonlocal steps
+            if '"resourcePreEvent"' in line[:80]:
+                steps += 1
+                status.update(f"previewing {stack}: {steps} steps")
 
         if not console.is_terminal:
             console.print(f"previewing {stack} ...")
