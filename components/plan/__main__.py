@@ -134,7 +134,8 @@ def _of(printed: preview.Printed, stack: str, drift: bool, root: Path, redact: R
     files = read_files(pending(seen), root, redact)
     return make(
         seen,
-        stack=stack,
+        # Its name with organisation and project means the same.
+        stack=stack.rsplit("/", 1)[-1],
         sql=files.sql,
         findings=files.findings,
         drift=drift,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.plan.migrations import Key, PlannedMigrations, Sql, beginning
+from components.plan.migrations import Key, PlannedMigrations, Sql, beginning, destroyed
 from components.plan.redaction import Redact
-from components.schema.destructive import Destruction, destructions
+from components.schema.destructive import Destruction
 from components.schema.lint import lint
 from components.schema.migrations import CHUNK, SqlFile, read_migrations
 from components.schema.problems import SchemaError
@@ -61,8 +61,6 @@ def _sql(file: SqlFile, redact: Redact) -> Sql:
         lines=lines + (last not in ("", "\n")),
         size=file.size,
         cut=text != first or file.size > CHUNK,
-        destroys=tuple(
-            Destruction(line=one.line, what=redact(one.what)) for one in destructions(file.pieces())
-        ),
+        destroys=tuple(Destruction(line=one.line, what=redact(one.what)) for one in destroyed(file.pieces())),
         without_transaction=file.without_transaction,
     )

@@ -11,6 +11,7 @@ from components.plan.changes import PlannedChange, Risk
 from components.plan.events import Step
 from components.schema.destructive import Destruction, destructions
 from components.schema.remarks import Remark
+from components.schema.sql import Unterminated
 from components.schema.words import code, value
 
 Action = Literal["run", "adopt", "baseline", "roll back"]
@@ -148,8 +149,16 @@ def shown_sql(text: str) -> Sql:
         lines=_lines(text),
         size=len(text.encode()),
         cut=beginning(text) != text,
-        destroys=tuple(destructions((text,))),
+        destroys=tuple(destroyed((text,))),
     )
+
+
+def destroyed(pieces: Iterable[str]) -> Iterator[Destruction]:
+    """What a text destroys. One that cannot be read to its end is taken to destroy from there on."""
+    try:
+        yield from destructions(pieces)
+    except Unterminated as error:
+        yield Destruction(line=error.line, what=f"not read from here on: {error}")
 
 
 def beginning(text: str) -> str:

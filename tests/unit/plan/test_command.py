@@ -59,6 +59,14 @@ def test_the_expected_plan_ends_with_0_although_it_changes_something(
     assert expected in capsys.readouterr().err
 
 
+def test_the_full_name_of_a_stack_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    events = str(HERE / "cases" / CHANGE / "events.jsonl")
+    for name in ("plan8a", "company/clerk-hasura/plan8a"):
+        main(["--events", events, "--stack", name])
+    one, other = capsys.readouterr().out.split("# Plan of `plan8a`")[1:]
+    assert one == other
+
+
 def test_files_and_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(CHANGE)
     printed = capsys.readouterr().out

@@ -251,6 +251,22 @@ CASES: dict[str, tuple[list[Event], list[tuple[str, str]]]] = {
         ],
         [("narrows", "migration `default/2_b` is rolled back by the down SQL that the ledger keeps")],
     ),
+    "a roll-back that cannot be read": (
+        [
+            step("update", MIGRATIONS, "migrations", migrations("1_a", "2_b"), migrations("1_a")),
+            said(
+                'default: would roll back 2_b by the down SQL that the ledger keeps: "drop index i;\\n select \'"'
+            ),
+            ended(),
+        ],
+        [
+            (
+                "destroys",
+                "rolling back `default/2_b`, line 2: `not read from here on: the string that starts here is not "
+                "closed`",
+            )
+        ],
+    ),
     "seeds and settings": (
         [
             step(

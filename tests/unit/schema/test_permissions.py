@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from components.hasura.json_types import JsonObject
-from components.schema.permissions import Effect, Operation, differences, may
+from components.schema.permissions import Effect, Operation, differences, may, permissions
 
 OWN: JsonObject = {"id": {"_eq": "X-Hasura-User-Id"}}
 OPEN: JsonObject = {"public": {"_eq": True}}
@@ -62,6 +62,22 @@ MAY: list[tuple[Operation, JsonObject, str]] = [
 @pytest.mark.parametrize(("operation", "body", "words"), MAY)
 def test_what_a_role_may(operation: Operation, body: JsonObject, words: str) -> None:
     assert may(operation, body) == words
+
+
+def test_every_permission_of_a_tree() -> None:
+    tables = {"public.b": {"delete_permissions": {"user": DELETE}}, "public.a": {}}
+    tables["public.a"] = {
+        "select_permissions": {"user": READ, "editor": READ},
+        "insert_permissions": {"user": INSERT},
+    }
+    tree = {"version": 3, "sources": {"default": {"tables": tables}, "other": {"kind": "postgres"}}}
+    assert [(p.source, p.table, p.operation, p.role) for p in permissions(tree)] == [
+        ("default", "public.a", "select", "editor"),
+        ("default", "public.a", "select", "user"),
+        ("default", "public.a", "insert", "user"),
+        ("default", "public.b", "delete", "user"),
+    ]
+    assert list(permissions({"version": 3})) == []
 
 
 Said = list[tuple[Effect, str]]
