@@ -34,8 +34,9 @@ class Plan:
     `changes` are those that somebody could feel, the worst first; `migrations`, `templates` and `resources` are
     what they come from, whole. `metadata_digest` is the SHA-256 of the metadata that the engine gets, empty where
     it keeps what it has. `drift` is None where nobody looked for it; `not_seen` is what could not be looked at.
-    `findings` are a linter's, `rehearsals` what running the migrations without keeping them has shown. `problems`
-    is why there is no plan: then `changes` and what belongs to them is empty.
+    `dumps` are made before migrations that destroy, `findings` are a linter's, `rehearsals` what running the
+    migrations without keeping them has shown. `problems` is why there is no plan: then `changes` and what belongs
+    to them is empty.
     """
 
     stack: str
@@ -48,6 +49,7 @@ class Plan:
     metadata_digest: str = ""
     drift: tuple[PlannedChange, ...] | None = None
     not_seen: tuple[str, ...] = ()
+    dumps: tuple[str, ...] = ()
     findings: tuple[Remark, ...] = ()
     rehearsals: tuple[str, ...] = ()
     policies: tuple[PolicyFinding, ...] = ()
@@ -68,6 +70,7 @@ class _Said:
     """What was said in a preview, sorted by what it is about."""
 
     plan: list[Remark] = field(default_factory=list)
+    dumps: list[str] = field(default_factory=list)
     lint: list[Remark] = field(default_factory=list)
     rehearsals: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -100,6 +103,7 @@ def make(
     told = Plan(
         stack=stack,
         findings=tuple(sorted({*said.lint, *findings}, key=_line)),
+        dumps=tuple(dict.fromkeys(said.dumps)),
         rehearsals=tuple(dict.fromkeys(said.rehearsals)),
         policies=preview.policies,
         not_seen=tuple(said.not_seen),
@@ -126,7 +130,6 @@ def make(
         resources=tuple(found),
         metadata_digest=_digest(_tree(metadata[0])) if metadata else "",
         drift=found_drift,
-        warnings=(*_not_told(preview, said), *told.warnings),
     )
 
 
@@ -141,7 +144,9 @@ def _sorted(said: Sequence[Diagnostic]) -> _Said:
         if one.text.startswith(NOT_REFRESHED):
             result.not_seen.append(one.text.removeprefix(NOT_REFRESHED))
         elif remark is None:
-            result.others.append(one.text)
+            result.others.append(one.text.removeprefix("warning: "))
+        elif remark.kind == "dump":
+            result.dumps.append(remark.text)
         elif remark.kind == "lint":
             result.lint.append(remark)
         elif remark.kind == "rehearsal":
@@ -217,22 +222,12 @@ def _drift(found: Sequence[Found]) -> Iterator[PlannedChange]:
             told = ("metadata", "after")
         elif one.type == MIGRATIONS:
             yield from migration_plan.drift(before, after)
-            told = ("migrations", "seeds", "catalog_state")
+            # What was to be done is in the state until the next refresh.
+            told = ("migrations", "seeds", "catalog_state", "plan")
         if rest := [name for name in one.changed if name not in told]:
             shown = ", ".join(resources.properties(one.before, one.after, rest))
             words = f"{kind.noun} {code(one.name)} is not as it was deployed: {shown}"
             yield PlannedChange(risk=Risk.NONE, topic="resource", words=words, about=one.name)
-
-
-def _not_told(preview: Preview, said: _Said) -> Iterator[str]:
-    """What the ledger says and this deployment does nothing about, since the program and the state agree."""
-    if pending(preview).ledger_read:
-        return
-    for remark in said.plan:
-        yield (
-            f"the database is not as the stack's state says, and this deployment does not change it: {remark} "
-            "(a plan with DRIFT=1 looks)"
-        )
 
 
 def _digest(tree: Json) -> str:

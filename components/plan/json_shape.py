@@ -42,6 +42,7 @@ def shaped(plan: Plan) -> JsonObject:
         "not_seen": list(plan.not_seen),
         "problems": list(plan.problems),
         "ledger_read": plan.ledger_read,
+        "dumps": list(plan.dumps),
         "rehearsals": list(plan.rehearsals),
         "lint": [{"where": finding.where, "text": finding.text} for finding in plan.findings],
         "policies": [

@@ -158,9 +158,9 @@ def _migrations(plan: Plan, detail: Detail) -> Iterator[str]:
     if len(plan.migrations) > detail.entries:
         yield ""
         yield f"... and {_count(len(plan.migrations) - detail.entries, 'more migration')}; the JSON has all."
-    if plan.rehearsals:
+    if plan.dumps or plan.rehearsals:
         yield ""
-        yield from _cut([f"- {_text(said)}" for said in plan.rehearsals], detail)
+        yield from _cut([f"- {_text(said)}" for said in (*plan.dumps, *plan.rehearsals)], detail)
     yield from _findings("Lint of other files", left, detail, level=3)
 
 

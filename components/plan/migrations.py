@@ -67,11 +67,11 @@ class PlannedMigrations:
 
 
 def planned(step: Step | None, remarks: Iterable[Remark]) -> PlannedMigrations:
-    """What a step on the migrations does, without SQL. `remarks` are those of the preview."""
+    """What a step on the migrations does, without the SQL of files. `remarks` are what the ledger makes of them."""
     if step is None or step.operation not in ("create", "update", "replace") or step.after is None:
         return PlannedMigrations()
     before, after = step.before.inputs if step.before else {}, step.after.inputs
-    told = [remark for remark in remarks if remark.kind not in ("lint", "rehearsal")]
+    told = list(remarks)
     directory = str(after.get("directory", "migrations"))
     chosen = _told(told) if told else _by_state(before, after)
     checksums = _object(after.get("migrations"))

@@ -158,7 +158,7 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
         update=Meaning(says="each that runs locks the tables that it changes until its end"),
         delete=Meaning(says="no longer managed; tables, rows and ledger stay"),
         replace=Meaning(says="looked at again; what has run does not run again"),
-        told_elsewhere=("migrations", "seeds", "settings", "catalog_state"),
+        told_elsewhere=("migrations", "seeds", "settings", "catalog_state", "plan"),
     ),
     METADATA: ResourceKind(
         noun="metadata",

@@ -8,7 +8,7 @@ still be the same."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -330,12 +330,9 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
         warn(str(remarks.NOTHING))
     if problems or plan.empty:
         return plan, problems
-    for remark in remarks.of_plan(plan, _kept_downs(plan, news)):
-        warn(str(remark))
     given = _given(news)
-    if given.get("backup"):
-        for source, why in due(plan):
-            warn(str(remarks.of_dump(source, why)))
+    for remark in _worth_telling(plan, news, given):
+        warn(str(remark))
     found_in_files = lint(_pending(plan)) if given.get("lint") in ("warn", "error") else []
     if given.get("lint") == "error":
         problems += found_in_files
@@ -351,6 +348,12 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
         for line in said:
             warn(str(remarks.of_rehearsal(line)))
     return plan, problems
+
+
+def _worth_telling(plan: Plan, news: Props, given: MigrationSettings) -> Iterator[remarks.Remark]:
+    yield from remarks.of_plan(plan, _kept_downs(plan, news))
+    if given.get("backup"):
+        yield from (remarks.of_dump(name, why) for name, why in due(plan))
 
 
 def _kept_downs(plan: Plan, news: Props) -> dict[str, dict[int, str]]:

@@ -104,7 +104,7 @@ def of_rehearsal(said: str) -> Remark:
     return Remark(kind="rehearsal", text=_one_line(said))
 
 
-def heard(line: str) -> Remark | None:  # noqa: PLR0911 (one form a line)
+def heard(line: str) -> Remark | None:
     """The remark that a line of a preview is, or None for anybody else's line."""
     text = line.strip()
     if lint := _LINT.fullmatch(text):

@@ -364,6 +364,18 @@ DRIFT: dict[str, tuple[list[Event], list[tuple[str, str]], str]] = {
         [("none", "engine's container `hasura` is not as it was deployed: `restart`: `always` → `no`")],
         "drift",
     ),
+    "what the last deployment had to do": (
+        [
+            found(
+                MIGRATIONS,
+                "m",
+                migrations("1_a", plan="default: apply 1_a"),
+                migrations("1_a", plan="nothing"),
+            )
+        ],
+        [],
+        "no change",
+    ),
     "migrations": (
         [
             found(
@@ -430,13 +442,13 @@ def test_what_the_cli_says_beside_its_events_is_the_reason() -> None:
     assert make(read([]), stack="dev").problems == ("the preview ended without a word",)
 
 
-def test_what_the_ledger_says_and_the_deployment_does_not_do_is_a_warning() -> None:
-    same = step("same", MIGRATIONS, "migrations", migrations("1_a"), migrations("1_a"))
-    plan = plan_of([same, said("default: would run 1_a"), ended()])
-    assert plan.outcome == "no change"
-    [warning] = plan.warnings
-    assert "the database is not as the stack's state says" in warning
-    assert "default: would run 1_a" in warning
+def test_a_dump_is_told_beside_the_migrations() -> None:
+    told = "a dump of default is due before migrations/default/2_b/up.sql:1: drop table users"
+    news = step("update", MIGRATIONS, "migrations", migrations("1_a"), migrations("1_a", "2_b"))
+    plan = plan_of([news, said("default: would run 2_b"), said(told), ended()])
+    assert plan.dumps == (told,)
+    assert told in markdown.document(plan)
+    assert plan.warnings == ()
 
 
 def test_the_ledger_comes_before_the_state() -> None:
