@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
+import pulumi.runtime.config as runtime_config
 
 from components import access, debug_log, host, settings
 from components.clerk import claims, instance_check, keys
@@ -48,7 +49,7 @@ def load() -> Checked:
     :raises pulumi.RunError: with every problem, which the CLI prints without a traceback.
     """
     debug_log.leave_out_properties()
-    config, encrypted = settings.configured()
+    config, encrypted = _configured()
     try:
         checked = check(
             config,
@@ -63,6 +64,20 @@ def load() -> Checked:
     for warning in checked.warnings:
         pulumi.log.warn(warning)
     return checked
+
+
+def _configured() -> tuple[dict[str, object], frozenset[str]]:
+    """The running program's configuration by key without namespace, and its encrypted keys."""
+    prefix = f"{pulumi.get_project()}:"
+    config: dict[str, object] = {
+        key.removeprefix(prefix): value
+        # The SDK lists no keys; without the list a misspelt one would pass unseen.
+        for key, value in runtime_config.CONFIG.get().items()
+        if key.startswith(prefix)
+    }
+    return config, frozenset(
+        key for key in settings.SECRET_KEYS if runtime_config.is_config_secret(prefix + key)
+    )
 
 
 def check(

@@ -1,0 +1,41 @@
+"""The stack's configuration as typed, frozen values.
+
+`Pulumi.yaml` declares every key with its type, default and description; this package gives them meaning. Nothing
+here reads a file, the network or Pulumi, so every rule can be tested as data.
+"""
+
+from components.settings.problems import Problem, SettingsError
+from components.settings.reading import parse
+from components.settings.stack_config import KEYS, SECRET_KEYS
+from components.settings.values import (
+    LOCAL_CLERK_CONTAINER_PORT,
+    PROJECT,
+    PUBLIC_PASSPHRASE,
+    ClerkSettings,
+    ContainerSettings,
+    HasuraSettings,
+    JwtSettings,
+    JwtTemplateSettings,
+    PostgresSettings,
+    SchemaSettings,
+    Settings,
+)
+
+__all__ = [
+    "KEYS",
+    "LOCAL_CLERK_CONTAINER_PORT",
+    "PROJECT",
+    "PUBLIC_PASSPHRASE",
+    "SECRET_KEYS",
+    "ClerkSettings",
+    "ContainerSettings",
+    "HasuraSettings",
+    "JwtSettings",
+    "JwtTemplateSettings",
+    "PostgresSettings",
+    "Problem",
+    "SchemaSettings",
+    "Settings",
+    "SettingsError",
+    "parse",
+]

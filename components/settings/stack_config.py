@@ -1,0 +1,201 @@
+"""The keys of `Pulumi.yaml`: their types, and what is said about a value that has another."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from components.clerk import keys
+from components.settings.problems import Problem, set_command
+
+_IMAGE = re.compile(r"^[a-z0-9][a-z0-9._/:-]*(:(?P<tag>[\w][\w.-]*)|@sha256:[0-9a-f]{64})$")
+_FLOATING_TAGS = frozenset({"latest", "main", "master", "edge", "nightly", "stable"})
+
+
+def _pinned_image(value: str) -> str:
+    match = _IMAGE.match(value)
+    if match is None:
+        raise ValueError("is not an image with a tag or digest, like hasura/graphql-engine:v2.48.10")
+    if match["tag"] in _FLOATING_TAGS:
+        raise ValueError(f"has the floating tag {match['tag']}; name one version")
+    return value
+
+
+def _structured(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _clerk_url(value: str) -> str:
+    return keys.checked_url(value, name="the address") if value else ""
+
+
+class _Header(BaseModel):
+    """Where a token comes in, as Hasura's JWT secret says it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["Authorization", "Cookie", "CustomHeader"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+
+
+def _header(value: dict[str, object]) -> dict[str, str]:
+    if not value:
+        return {}
+    try:
+        header = _Header.model_validate(value)
+    except pydantic.ValidationError:
+        header = None
+    if header is None or (header.type == "Authorization") != (header.name is None):
+        raise ValueError(
+            'is none of {"type": "Authorization"}, {"type": "Cookie", "name": "NAME"} and '
+            '{"type": "CustomHeader", "name": "NAME"}'
+        )
+    return header.model_dump(exclude_none=True)
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+Image = Annotated[str, AfterValidator(_pinned_image)]
+ClerkUrl = Annotated[str, AfterValidator(_clerk_url)]
+StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
+ClaimTree = Annotated[dict[str, object], BeforeValidator(_structured)]
+
+
+class StackConfig(BaseModel):
+    """The keys of `Pulumi.yaml`, one field each. Defaults live there, not here."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+    local_clerk: bool
+    local_clerk_port: Port
+    clerk_publishable_key: str
+    clerk_secret_key: str = Field(repr=False)
+    clerk_api_url: Annotated[ClerkUrl, Field(min_length=1)]
+    clerk_proxy_url: ClerkUrl
+    clerk_satellite_domain: str
+    jwks_url: ClerkUrl
+    jwt_issuer: ClerkUrl
+    production: bool
+    allow_development_keys: bool
+    proof: bool
+    proof_in_production: bool
+    jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+    jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
+    jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
+    jwt_template_claims: ClaimTree
+    claims_namespace: Annotated[str, Field(min_length=1)]
+    jwt_signing_algorithm: str
+    jwt_signing_key: str = Field(repr=False)
+    adopt_template: bool
+    user_role: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$")]
+    postgres_image: Image
+    postgres_port: Port
+    postgres_max_connections: Annotated[int, Field(ge=10, le=10_000)]
+    postgres_shared_buffers_mb: Annotated[int, Field(ge=16, le=1_048_576)]
+    postgres_stop_seconds: Annotated[int, Field(ge=1, le=3600)]
+    database_name: Identifier
+    metadata_database_name: Identifier
+    database_owner: Identifier
+    database_extensions: StringList
+    protect_data: bool
+    hasura_image: Image
+    hasura_port: Port
+    hasura_connections: Annotated[int, Field(ge=1, le=1000)]
+    hasura_cors_domains: StringList
+    hasura_console: bool
+    hasura_dev_mode: bool
+    hasura_log_level: Literal["debug", "info", "warn", "error"]
+    jwt_audience: StringList
+    jwt_allowed_skew: Annotated[int, Field(ge=0, le=300)]
+    jwt_header: Annotated[dict[str, str], BeforeValidator(_structured), AfterValidator(_header)]
+    migrations_directory: Annotated[str, Field(min_length=1)]
+    metadata_directory: Annotated[str, Field(min_length=1)]
+    lock_timeout: Annotated[int, Field(ge=1, le=3600)]
+    statement_timeout: Annotated[int, Field(ge=0, le=86_400)]
+    transaction: Literal["each", "all"]
+    rollback: Literal["refuse", "down"]
+    out_of_order: bool
+    baseline: Annotated[dict[str, Annotated[int, Field(ge=0)]], BeforeValidator(_structured)]
+    rehearse: bool
+    lint: Literal["off", "warn", "error"]
+    backup_directory: str
+    seeds_directory: str
+    bind_address: pydantic.IPvAnyAddress
+    start_seconds: Annotated[int, Field(ge=5, le=3600)]
+    health_interval_seconds: Annotated[int, Field(ge=1, le=60)]
+    log_file_mb: Annotated[int, Field(ge=1, le=10_000)]
+    log_files: Annotated[int, Field(ge=1, le=100)]
+    stand_ins: bool
+
+
+KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in StackConfig.model_fields.items())
+"""Every configuration key that the program reads, in the order of `Pulumi.yaml`."""
+
+
+SECRET_KEYS: frozenset[str] = frozenset({"clerkSecretKey", "jwtSigningKey"})
+"""Keys whose value may only be set with `pulumi config set --secret`."""
+
+
+def value_problems(error: pydantic.ValidationError) -> list[Problem]:
+    problems = []
+    for detail in error.errors(include_url=False, include_input=False, include_context=True):
+        key = str(detail["loc"][0])
+        kind, context = detail["type"], detail.get("ctx", {})
+        if kind == "extra_forbidden":
+            near = _nearest(key)
+            problems.append(
+                Problem(
+                    key=key,
+                    what="is not a key of this project" + (f"; did you mean {near}?" if near else ""),
+                    write=f"pulumi config rm {key}",
+                )
+            )
+        elif kind == "missing":
+            problems.append(Problem(key=key, what="has no value", write=set_command(key, "VALUE")))
+        else:
+            what = {
+                "greater_than_equal": f"is below {context.get('ge')}",
+                "less_than_equal": f"is above {context.get('le')}",
+                "int_parsing": "is not a whole number",
+                "bool_parsing": "is neither true nor false",
+                "literal_error": f"is not one of {context.get('expected')}",
+                "string_pattern_mismatch": f"does not match {context.get('pattern')}",
+                "ip_any_address": "is not an IP address",
+                "value_error": str(context.get("error", "cannot be read")),
+            }.get(kind, detail["msg"])
+            problems.append(Problem(key=key, what=what, write=set_command(key, _EXAMPLES.get(key, "VALUE"))))
+    return problems
+
+
+_EXAMPLES = {
+    "hasuraPort": "8080",
+    "postgresPort": "15432",
+    "localClerkPort": "9500",
+    "jwtTemplateName": "hasura",
+    "jwtTemplateLifetime": "60    # seconds, 30 to 315360000",
+    "jwtTemplateClockSkew": "5    # seconds, 0 to 300",
+    "hasuraImage": "hasura/graphql-engine:v2.48.10",
+    "postgresImage": "postgres:17.12-trixie",
+    "clerkApiUrl": "https://api.clerk.com",
+    "clerkProxyUrl": "https://app.example.com/__clerk",
+    "jwksUrl": "https://clerk.example.com/.well-known/jwks.json",
+    "jwtIssuer": "https://clerk.example.com",
+    "jwtHeader": '\'{"type": "Cookie", "name": "NAME"}\'',
+    "jwtAllowedSkew": "5    # seconds, 0 to 300",
+    "bindAddress": "127.0.0.1",
+    "hasuraLogLevel": "info",
+}
+
+
+def _nearest(key: str) -> str | None:
+    import difflib  # noqa: PLC0415 (only on the error path, which a preview without errors never pays for)
+
+    close = difflib.get_close_matches(key, KEYS, n=1)
+    return close[0] if close else None
