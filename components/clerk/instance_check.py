@@ -104,21 +104,17 @@ def findings(
     issuer_key: str = "clerkPublishableKey",
     jwks_key: str = "clerkPublishableKey",
     keys_from_jwks: bool = True,
-    production_stack: bool = False,
-    development_keys_allowed: bool = False,
 ) -> list[InstanceFinding]:
     """Hold the configuration against what Clerk says; no finding means one instance throughout.
 
     ``issuer`` and ``jwks_url`` are those of the JWT secret; ``issuer_key`` and ``jwks_key`` are the keys of
     the configuration that they come from. Without ``keys_from_jwks`` tokens are signed by a key that no JWKS
-    shows, and what stands there is of no concern. ``production_stack`` refuses the keys of a development
-    instance unless ``development_keys_allowed``.
+    shows, and what stands there is of no concern.
     """
     return [
         *_kinds(facts, publishable_key),
         *_addresses(facts, publishable_key, issuer, issuer_key),
         *(_jwks(facts, jwks_url, jwks_key) if keys_from_jwks else []),
-        *_stage(facts, production_stack=production_stack, allowed=development_keys_allowed),
     ]
 
 
@@ -205,20 +201,6 @@ def _jwks(facts: InstanceFacts, jwks_url: str, jwks_key: str) -> list[InstanceFi
             )
         )
     return found
-
-
-def _stage(facts: InstanceFacts, *, production_stack: bool, allowed: bool) -> list[InstanceFinding]:
-    if not production_stack or facts.instance.environment_type == "production":
-        return []
-    return [
-        InstanceFinding(
-            key="clerkPublishableKey",
-            problem=f"this is a production stack, and the keys are those of a "
-            f"{facts.instance.environment_type} instance",
-            remedy="Use the keys of the production instance",
-            severity="warning" if allowed else "error",
-        )
-    ]
 
 
 def _listed(key_ids: Sequence[str] | frozenset[str]) -> str:

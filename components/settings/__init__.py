@@ -4,18 +4,23 @@
 here reads a file, the network or Pulumi, so every rule can be tested as data.
 """
 
+from components.settings.database_url import DatabaseUrl
 from components.settings.problems import Problem, SettingsError
 from components.settings.reading import parse
 from components.settings.stack_config import KEYS, SECRET_KEYS
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
+    LOOPBACK,
     PROJECT,
     PUBLIC_PASSPHRASE,
+    Address,
     ClerkSettings,
     ContainerSettings,
+    ExternalPostgresSettings,
     HasuraSettings,
     JwtSettings,
     JwtTemplateSettings,
+    Limits,
     PostgresSettings,
     SchemaSettings,
     Settings,
@@ -24,14 +29,19 @@ from components.settings.values import (
 __all__ = [
     "KEYS",
     "LOCAL_CLERK_CONTAINER_PORT",
+    "LOOPBACK",
     "PROJECT",
     "PUBLIC_PASSPHRASE",
     "SECRET_KEYS",
+    "Address",
     "ClerkSettings",
     "ContainerSettings",
+    "DatabaseUrl",
+    "ExternalPostgresSettings",
     "HasuraSettings",
     "JwtSettings",
     "JwtTemplateSettings",
+    "Limits",
     "PostgresSettings",
     "Problem",
     "SchemaSettings",

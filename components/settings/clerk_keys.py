@@ -8,7 +8,6 @@ from components.clerk import keys
 from components.clerk.signing_key import verification_key
 from components.settings.problems import Problem, set_command
 from components.settings.stack_config import StackConfig
-from components.settings.values import PUBLIC_PASSPHRASE
 
 
 def key_problems(
@@ -24,15 +23,6 @@ def key_problems(
     )
     secret = environment.get("CLERK_SECRET_KEY") or configured
     problems: list[Problem] = []
-    if configured and environment.get("PULUMI_CONFIG_PASSPHRASE") == PUBLIC_PASSPHRASE:
-        problems.append(
-            Problem(
-                key="clerkSecretKey",
-                what="is encrypted with the public passphrase of the local stack, so anybody could read it",
-                write="pulumi config rm clerkSecretKey, roll that key in Clerk's dashboard, then "
-                "export CLERK_SECRET_KEY=... or use a stack with a passphrase of its own",
-            )
-        )
     if local:
         if publishable:
             problems.append(

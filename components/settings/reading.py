@@ -10,17 +10,22 @@ import pydantic
 from components.clerk import keys
 from components.clerk.claims import Claims
 from components.settings.clerk_keys import key_problems
+from components.settings.database_keys import external_postgres, is_external
 from components.settings.problems import Problem, SettingsError
-from components.settings.relations import relation_problems
+from components.settings.relations import ports, relation_problems
 from components.settings.stack_config import SECRET_KEYS, StackConfig, value_problems
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
+    LOOPBACK,
     PROJECT,
+    PUBLIC_PASSPHRASE,
+    Address,
     ClerkSettings,
     ContainerSettings,
     HasuraSettings,
     JwtSettings,
     JwtTemplateSettings,
+    Limits,
     PostgresSettings,
     SchemaSettings,
     Settings,
@@ -52,27 +57,62 @@ def parse(
         for key in sorted(SECRET_KEYS - encrypted)
         if config.get(key)
     ]
+    public = environment.get("PULUMI_CONFIG_PASSPHRASE") == PUBLIC_PASSPHRASE
+    exposed = [
+        Problem(
+            key=key,
+            what="is encrypted with the public passphrase of the local stack, so anybody could read it",
+            write=f"pulumi config rm {key}, replace it at its issuer, then "
+            + (
+                "export CLERK_SECRET_KEY=... or use a stack with a passphrase of its own"
+                if key == "clerkSecretKey"
+                else "use a stack with a passphrase of its own"
+            ),
+        )
+        for key in sorted(SECRET_KEYS & encrypted)
+        if public and config.get(key)
+    ]
     try:
         parsed = StackConfig.model_validate(dict(config))
     except pydantic.ValidationError as error:
         invalid = value_problems(error)
         # Rules between keys need only the fields that are valid, so they still run on the rest.
         wrong = {problem.key for problem in invalid}
-        raise SettingsError([*invalid, *in_plain_text, *key_problems(config, wrong, environment)]) from None
+        raise SettingsError(
+            [*invalid, *in_plain_text, *exposed, *key_problems(config, wrong, environment)]
+        ) from None
     as_given = parsed.model_dump(by_alias=True)
     if problems := [
         *in_plain_text,
+        *exposed,
         *key_problems(as_given, set(), environment),
-        *relation_problems(parsed),
+        *relation_problems(parsed, stack),
     ]:
-        raise SettingsError(problems)
-    return _settings(parsed, stack)
+        raise SettingsError(problems, _provisional(parsed, problems, stack, public))
+    return _settings(parsed, stack, public_passphrase=public)
 
 
-def _settings(parsed: StackConfig, stack: str) -> Settings:
-    bind_address = str(parsed.bind_address)
+def _provisional(parsed: StackConfig, problems: list[Problem], stack: str, public: bool) -> Settings | None:
+    """The settings with harmless values where the given ones are wrong."""
+    harmless: Mapping[str, object] = {
+        "clerkPublishableKey": keys.publishable_key_for("clerk.example.com", kind="live"),
+        "clerkSatelliteDomain": "",
+        "databaseUrl": "postgresql://user:password@host/database",
+        "metadataDatabaseUrl": "postgresql://user:password@host/metadata",
+    }
+    wrong = {problem.key for problem in problems}
+    fields = {info.alias: name for name, info in StackConfig.model_fields.items()}
+    update = {fields[key]: value for key, value in harmless.items() if key in wrong}
+    try:
+        return _settings(parsed.model_copy(update=update), stack, public_passphrase=public)
+    except ValueError:
+        return None
+
+
+def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Settings:
+    bind_address, published = str(parsed.bind_address), ports(parsed, stack)
     if parsed.local_clerk:
-        origin = f"127.0.0.1:{parsed.local_clerk_port}"
+        origin = f"127.0.0.1:{published['localClerkPort']}"
         publishable_key = keys.publishable_key_for(origin)
         api_url = frontend_api_url = f"http://{origin}"
     else:
@@ -101,31 +141,25 @@ def _settings(parsed: StackConfig, stack: str) -> Settings:
     )
     return Settings(
         stack=stack,
+        production=parsed.production,
+        public_passphrase=public_passphrase,
+        rotation=parsed.secrets_rotation,
         proof=parsed.proof,
         containers=ContainerSettings(
             bind_address=bind_address,
+            public_ports_allowed=parsed.allow_public_ports,
             start_seconds=parsed.start_seconds,
             health_interval_seconds=parsed.health_interval_seconds,
             log_file_mb=parsed.log_file_mb,
             log_files=parsed.log_files,
             stand_ins=parsed.stand_ins,
         ),
-        postgres=PostgresSettings(
-            image=parsed.postgres_image,
-            port=parsed.postgres_port,
-            max_connections=parsed.postgres_max_connections,
-            shared_buffers_mb=parsed.postgres_shared_buffers_mb,
-            stop_seconds=parsed.postgres_stop_seconds,
-            database=parsed.database_name,
-            metadata_database=parsed.metadata_database_name,
-            owner=parsed.database_owner,
-            extensions=parsed.database_extensions,
-            protect=parsed.protect_data,
-        ),
+        postgres=external_postgres(parsed)
+        if is_external(parsed)
+        else _container(parsed, published["postgresPort"]),
         clerk=ClerkSettings(
             local=parsed.local_clerk,
-            local_port=parsed.local_clerk_port,
-            production=parsed.production,
+            local_port=published.get("localClerkPort", parsed.local_clerk_port),
             development_keys_allowed=parsed.allow_development_keys,
             publishable_key=publishable_key,
             api_url=api_url,
@@ -149,7 +183,13 @@ def _settings(parsed: StackConfig, stack: str) -> Settings:
         ),
         hasura=HasuraSettings(
             image=parsed.hasura_image,
-            port=parsed.hasura_port,
+            port=published["hasuraPort"],
+            admin_url=parsed.hasura_admin_url
+            or f"http://{_in_url(reachable(bind_address))}:{published['hasuraPort']}",
+            limits=Limits(
+                memory_mb=parsed.hasura_memory_mb, cpus=float(parsed.hasura_cpus), pids=parsed.pids_limit
+            ),
+            stop_seconds=parsed.hasura_stop_seconds,
             connections=parsed.hasura_connections,
             cors_domains=parsed.hasura_cors_domains,
             console=parsed.hasura_console,
@@ -177,3 +217,31 @@ def _settings(parsed: StackConfig, stack: str) -> Settings:
             seeds_directory=parsed.seeds_directory,
         ),
     )
+
+
+def _container(parsed: StackConfig, port: int) -> PostgresSettings:
+    host, _, configured_port = parsed.postgres_address.rpartition(":")
+    return PostgresSettings(
+        image=parsed.postgres_image,
+        port=port,
+        address=Address(host=host.strip("[]") or LOOPBACK, port=int(configured_port or port)),
+        max_connections=parsed.postgres_max_connections,
+        limits=Limits(
+            memory_mb=parsed.postgres_memory_mb, cpus=float(parsed.postgres_cpus), pids=parsed.pids_limit
+        ),
+        stop_seconds=parsed.postgres_stop_seconds,
+        database=parsed.database_name,
+        metadata_database=parsed.metadata_database_name,
+        role=parsed.database_role,
+        extensions=parsed.database_extensions,
+        protect=parsed.protect_data,
+    )
+
+
+def reachable(bind_address: str) -> str:
+    """The address to connect to for a port bound to ``bind_address``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)  # noqa: S104 (compared, not bound)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from components.settings.clerk_keys import satellite_problems, signing_problems
+from components.settings.database_keys import container_problems, external_problems, is_external
+from components.settings.ports import derived_port
 from components.settings.problems import Problem, set_command
 from components.settings.stack_config import StackConfig
 
 
-def relation_problems(parsed: StackConfig) -> list[Problem]:
-    problems = [*signing_problems(parsed), *satellite_problems(parsed)]
-    ports = {"hasuraPort": parsed.hasura_port, "postgresPort": parsed.postgres_port}
+def ports(parsed: StackConfig, stack: str) -> dict[str, int]:
+    """Configuration key to published port, with what is derived where a key is 0."""
+    configured = {"hasuraPort": parsed.hasura_port}
+    if not is_external(parsed):
+        configured["postgresPort"] = parsed.postgres_port
     if parsed.local_clerk:
-        ports["localClerkPort"] = parsed.local_clerk_port
+        configured["localClerkPort"] = parsed.local_clerk_port
+    return {key: port or derived_port(stack, key) for key, port in configured.items()}
+
+
+def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
+    """What is wrong between keys, all of it."""
+    problems = [
+        *signing_problems(parsed),
+        *satellite_problems(parsed),
+        *(external_problems(parsed) if is_external(parsed) else container_problems(parsed)),
+    ]
     taken: dict[int, str] = {}
-    for key, port in ports.items():
+    for key, port in ports(parsed, stack).items():
         if port in taken:
             problems.append(
                 Problem(
@@ -23,23 +37,6 @@ def relation_problems(parsed: StackConfig) -> list[Problem]:
                 )
             )
         taken.setdefault(port, key)
-    if parsed.database_name == parsed.metadata_database_name:
-        problems.append(
-            Problem(
-                key="metadataDatabaseName",
-                what="is the data database as well; Hasura's catalog needs a database of its own",
-                write=set_command("metadataDatabaseName", "hasura_metadata"),
-            )
-        )
-    if parsed.hasura_connections >= parsed.postgres_max_connections:
-        problems.append(
-            Problem(
-                key="hasuraConnections",
-                what=f"is {parsed.hasura_connections}, not below postgresMaxConnections "
-                f"({parsed.postgres_max_connections}); the engine would starve everybody else",
-                write=set_command("hasuraConnections", str(max(1, parsed.postgres_max_connections // 2))),
-            )
-        )
     if parsed.local_clerk and not parsed.stand_ins:
         problems.append(
             Problem(
@@ -48,15 +45,6 @@ def relation_problems(parsed: StackConfig) -> list[Problem]:
                 write="pulumi config set localClerk false    # or, for development: pulumi config set standIns true",
             )
         )
-    for key, is_set in (("localClerk", parsed.local_clerk), ("standIns", parsed.stand_ins)):
-        if parsed.production and is_set:
-            problems.append(
-                Problem(
-                    key=key,
-                    what="is true on a production stack, yet a stand-in has none of the real thing's security",
-                    write=f"pulumi config rm {key}    # or, if nobody real signs in: pulumi config rm production",
-                )
-            )
     live_key = not parsed.local_clerk and parsed.clerk_publishable_key.startswith("pk_live_")
     if parsed.proof and live_key and not parsed.proof_in_production:
         problems.append(

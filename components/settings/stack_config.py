@@ -11,17 +11,21 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from components.clerk import keys
+from components.settings.database_url import TlsMode
 from components.settings.problems import Problem, set_command
 
-_IMAGE = re.compile(r"^[a-z0-9][a-z0-9._/:-]*(:(?P<tag>[\w][\w.-]*)|@sha256:[0-9a-f]{64})$")
+_IMAGE = re.compile(
+    r"^(?P<name>[a-z0-9][a-z0-9._/-]*(:\d+/[a-z0-9._/-]+)?)"
+    r"(?=[:@])(:(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?$"
+)
 _FLOATING_TAGS = frozenset({"latest", "main", "master", "edge", "nightly", "stable"})
 
 
 def _pinned_image(value: str) -> str:
     match = _IMAGE.match(value)
-    if match is None:
+    if match is None or not (match["tag"] or match["digest"]):
         raise ValueError("is not an image with a tag or digest, like hasura/graphql-engine:v2.48.10")
-    if match["tag"] in _FLOATING_TAGS:
+    if match["tag"] in _FLOATING_TAGS and not match["digest"]:
         raise ValueError(f"has the floating tag {match['tag']}; name one version")
     return value
 
@@ -58,8 +62,24 @@ def _header(value: dict[str, object]) -> dict[str, str]:
     return header.model_dump(exclude_none=True)
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+def _admin_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/@?#]+", value):
+        raise ValueError("is not an address like http://127.0.0.1:8080, without a path")
+    return value
+
+
+def _address(value: str) -> str:
+    if value and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/@\[\]]+):[1-9]\d{0,4}", value):
+        raise ValueError("is not an address like 127.0.0.1:15432")
+    return value
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""0 derives the port from the stack's name."""
+Cpus = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d)?$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+Role = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,53}$")]
+"""Names of logins are a role's with nine more characters, and PostgreSQL's names have 63 at the most."""
 Image = Annotated[str, AfterValidator(_pinned_image)]
 ClerkUrl = Annotated[str, AfterValidator(_clerk_url)]
 StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
@@ -84,6 +104,7 @@ class StackConfig(BaseModel):
     jwt_issuer: ClerkUrl
     production: bool
     allow_development_keys: bool
+    secrets_rotation: Annotated[str, Field(max_length=100)]
     proof: bool
     proof_in_production: bool
     jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
@@ -98,15 +119,30 @@ class StackConfig(BaseModel):
     postgres_image: Image
     postgres_port: Port
     postgres_max_connections: Annotated[int, Field(ge=10, le=10_000)]
-    postgres_shared_buffers_mb: Annotated[int, Field(ge=16, le=1_048_576)]
+    postgres_memory_mb: Annotated[int, Field(ge=256, le=4_194_304)]
+    postgres_cpus: Cpus
     postgres_stop_seconds: Annotated[int, Field(ge=1, le=3600)]
+    postgres_address: Annotated[str, AfterValidator(_address)]
     database_name: Identifier
     metadata_database_name: Identifier
-    database_owner: Identifier
+    database_role: Role
     database_extensions: StringList
     protect_data: bool
+    database_url: str = Field(repr=False)
+    metadata_database_url: str = Field(repr=False)
+    database_host: Annotated[str, Field(pattern=r"^[^\s/@?#]*$")]
+    database_port: Annotated[int, Field(ge=1, le=65535)]
+    database_user: str
+    database_password: str = Field(repr=False)
+    database_tls: TlsMode
+    database_ca_certificate: str
+    database_pooler: bool
     hasura_image: Image
     hasura_port: Port
+    hasura_admin_url: Annotated[str, AfterValidator(_admin_url)]
+    hasura_memory_mb: Annotated[int, Field(ge=0, le=4_194_304)]
+    hasura_cpus: Cpus
+    hasura_stop_seconds: Annotated[int, Field(ge=1, le=3600)]
     hasura_connections: Annotated[int, Field(ge=1, le=1000)]
     hasura_cors_domains: StringList
     hasura_console: bool
@@ -128,6 +164,8 @@ class StackConfig(BaseModel):
     backup_directory: str
     seeds_directory: str
     bind_address: pydantic.IPvAnyAddress
+    allow_public_ports: bool
+    pids_limit: Annotated[int, Field(ge=0, le=4_194_304)]
     start_seconds: Annotated[int, Field(ge=5, le=3600)]
     health_interval_seconds: Annotated[int, Field(ge=1, le=60)]
     log_file_mb: Annotated[int, Field(ge=1, le=10_000)]
@@ -139,7 +177,9 @@ KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in StackConfig.m
 """Every configuration key that the program reads, in the order of `Pulumi.yaml`."""
 
 
-SECRET_KEYS: frozenset[str] = frozenset({"clerkSecretKey", "jwtSigningKey"})
+SECRET_KEYS: frozenset[str] = frozenset(
+    {"clerkSecretKey", "jwtSigningKey", "databaseUrl", "metadataDatabaseUrl", "databasePassword"}
+)
 """Keys whose value may only be set with `pulumi config set --secret`."""
 
 
@@ -148,7 +188,10 @@ def value_problems(error: pydantic.ValidationError) -> list[Problem]:
     for detail in error.errors(include_url=False, include_input=False, include_context=True):
         key = str(detail["loc"][0])
         kind, context = detail["type"], detail.get("ctx", {})
-        if kind == "extra_forbidden":
+        if key in _FORMER:
+            what, write = _FORMER[key]
+            problems.append(Problem(key=key, what=what, write=write))
+        elif kind == "extra_forbidden":
             near = _nearest(key)
             problems.append(
                 Problem(
@@ -174,6 +217,18 @@ def value_problems(error: pydantic.ValidationError) -> list[Problem]:
     return problems
 
 
+_FORMER = {
+    "databaseOwner": (
+        "has given way to databaseRole, what the engine acts as; the databases belong to another role, named after it",
+        "pulumi config rm databaseOwner && pulumi config set databaseRole NAME    # the same name",
+    ),
+    "postgresSharedBuffersMb": (
+        "has given way to postgresMemoryMb, the memory of the whole container, of which shared_buffers takes a quarter",
+        "pulumi config rm postgresSharedBuffersMb && pulumi config set postgresMemoryMb MEGABYTES    # four times it",
+    ),
+}
+"""Keys of earlier versions, with what is said to a stack that still sets one."""
+
 _EXAMPLES = {
     "hasuraPort": "8080",
     "postgresPort": "15432",
@@ -190,6 +245,11 @@ _EXAMPLES = {
     "jwtHeader": '\'{"type": "Cookie", "name": "NAME"}\'',
     "jwtAllowedSkew": "5    # seconds, 0 to 300",
     "bindAddress": "127.0.0.1",
+    "hasuraAdminUrl": "http://127.0.0.1:8080",
+    "postgresAddress": "127.0.0.1:15432",
+    "hasuraCpus": "1.5    # 0 is no limit",
+    "postgresCpus": "1.5    # 0 is no limit",
+    "databaseTls": "verify-full",
     "hasuraLogLevel": "info",
 }
 

@@ -7,14 +7,30 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from components.clerk.claims import Json
+from components.settings.database_url import DatabaseUrl, TlsMode
 
 PROJECT = "clerk-hasura"
 
 LOCAL_CLERK_CONTAINER_PORT = 9500
 """Port of the local Clerk inside its container; ``localClerkPort`` is where it is published."""
 
+Part = Literal["postgres", "hasura", "stand-ins"]
+"""What an image serves. The local Clerk is one of the stand-ins."""
+
+LOOPBACK = "127.0.0.1"
+"""Where the stack's Postgres is published, whatever the bind address: only the deployment needs it."""
+
 PUBLIC_PASSPHRASE = "local-stack-only"  # noqa: S105
 """Passphrase of the committed `Pulumi.dev.yaml`. It is public, so nothing worth hiding may be encrypted with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a container may use: memory in MB, CPUs, processes and threads. 0 is no limit."""
+
+    memory_mb: int
+    cpus: float
+    pids: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +38,7 @@ class ContainerSettings:
     """What all containers of the stack share. Times in seconds, sizes in MB."""
 
     bind_address: str
+    public_ports_allowed: bool
     start_seconds: int
     health_interval_seconds: int
     log_file_mb: int
@@ -30,19 +47,50 @@ class ContainerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Address:
+    """A host and a port to connect to."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PostgresSettings:
-    """The Postgres container and what is created inside it."""
+    """A Postgres container of the stack's own, and what is created inside it.
+
+    ``address`` is where the deployment reaches its published port, ``role`` what the engine acts as.
+    """
 
     image: str
     port: int
+    address: Address
     max_connections: int
-    shared_buffers_mb: int
+    limits: Limits
     stop_seconds: int
     database: str
     metadata_database: str
-    owner: str
+    role: str
     extensions: tuple[str, ...]
     protect: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalPostgresSettings:
+    """A Postgres that somebody else runs: the data database and the one for Hasura's own catalog.
+
+    ``ca_certificate`` is PEM text, empty where the system's certificate authorities are trusted. ``pooler`` says
+    that a connection pooler in transaction mode may stand in between. ``data_key`` and ``metadata_key`` are the
+    configuration keys that name the two databases.
+    """
+
+    data: DatabaseUrl
+    data_key: str
+    metadata: DatabaseUrl
+    metadata_key: str
+    tls: TlsMode
+    ca_certificate: str
+    pooler: bool
+    extensions: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +122,6 @@ class ClerkSettings:
 
     local: bool
     local_port: int
-    production: bool
     development_keys_allowed: bool
     publishable_key: str
     api_url: str
@@ -101,10 +148,15 @@ class JwtSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class HasuraSettings:
-    """The Hasura engine. ``dumps``: it may be asked for dumps of its databases (``backupDirectory``)."""
+    """The Hasura engine. ``admin_url`` is where the deployment reaches its admin API; ``dumps``: it may be asked
+    for dumps of its databases (``backupDirectory``).
+    """
 
     image: str
     port: int
+    admin_url: str
+    limits: Limits
+    stop_seconds: int
     connections: int
     cors_domains: tuple[str, ...]
     console: bool
@@ -134,11 +186,18 @@ class SchemaSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that a deployment is told, checked."""
+    """Everything that a deployment is told, checked.
+
+    ``rotation`` is the word that another word in its place makes all generated secrets anew.
+    ``public_passphrase`` says that the stack's secrets are encrypted with the passphrase of the local stack.
+    """
 
     stack: str
+    production: bool
+    public_passphrase: bool
+    rotation: str
     containers: ContainerSettings
-    postgres: PostgresSettings
+    postgres: PostgresSettings | ExternalPostgresSettings
     clerk: ClerkSettings
     hasura: HasuraSettings
     schema: SchemaSettings
@@ -150,9 +209,22 @@ class Settings:
         return "-".join(filter(None, (self.project, self.stack, part)))
 
     @property
+    def images(self) -> Mapping[Part, str]:
+        """Part of the stack to the image configured for it, of every part that this stack runs. The stand-ins'
+        image has no configured name."""
+        images: dict[Part, str] = {"hasura": self.hasura.image}
+        if isinstance(self.postgres, PostgresSettings):
+            images["postgres"] = self.postgres.image
+        if self.clerk.local:
+            images["stand-ins"] = ""
+        return images
+
+    @property
     def ports(self) -> Mapping[str, int]:
         """Configuration key to published port, of every port that this stack publishes."""
-        published = {"postgresPort": self.postgres.port, "hasuraPort": self.hasura.port}
+        published = {"hasuraPort": self.hasura.port}
+        if isinstance(self.postgres, PostgresSettings):
+            published["postgresPort"] = self.postgres.port
         if self.clerk.local:
             published["localClerkPort"] = self.clerk.local_port
         return published

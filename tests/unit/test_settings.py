@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from project import manifest, stack_config
+from project import CA, EXPIRED_CA, manifest, stack_config
 
 from components import settings
 from components.clerk import keys
@@ -47,6 +47,35 @@ def test_the_dev_stack_needs_nothing_else() -> None:
     assert dev.clerk.engine_jwks_url == "http://clerk-hasura-dev-clerk:9500/.well-known/jwks.json"
     assert keys.parse_publishable_key(dev.clerk.publishable_key).frontend_api == "127.0.0.1:9500"
     assert dev.ports == {"postgresPort": 15432, "hasuraPort": 8080, "localClerkPort": 9500}
+
+
+def test_a_stack_without_ports_has_those_of_its_name() -> None:
+    own = settings.parse(
+        stack_config("dev") | {"hasuraPort": "0", "postgresPort": "0", "localClerkPort": "0"},
+        stack="feature-42",
+        environment={},
+    )
+    assert own.ports == {"postgresPort": 25541, "hasuraPort": 25540, "localClerkPort": 25542}
+    assert own.hasura.admin_url == "http://127.0.0.1:25540"
+    assert own.clerk.issuer == "http://127.0.0.1:25542"
+    assert isinstance(own.postgres, settings.PostgresSettings)
+    assert own.postgres.address == settings.Address(host="127.0.0.1", port=25541)
+
+
+def test_a_tunnel_replaces_the_addresses_of_the_deployment_only() -> None:
+    change = {"hasuraAdminUrl": "http://127.0.0.1:18080", "postgresAddress": "[::1]:25432"}
+    through = parse(change)
+    assert through.hasura.admin_url == "http://127.0.0.1:18080"
+    assert isinstance(through.postgres, settings.PostgresSettings)
+    assert through.postgres.address == settings.Address(host="::1", port=25432)
+    assert through.ports == parse({}).ports
+
+
+def test_no_part_of_a_url_is_shown() -> None:
+    external = parse(EXTERNAL | {"metadataDatabaseUrl": "postgresql://a:canary@other/meta"}).postgres
+    assert isinstance(external, settings.ExternalPostgresSettings)
+    assert (external.data.place, external.metadata.place) == ("db.example.com:5432/app", "other/meta")
+    assert "canary" not in repr(external)
 
 
 def test_addresses_of_a_real_application_follow_from_its_publishable_key() -> None:
@@ -98,6 +127,9 @@ def test_settings_are_frozen() -> None:
         parse({}).stack = "prod"  # type: ignore[misc]
 
 
+EXTERNAL = {"databaseUrl": "postgresql://app:canary@db.example.com:5432/app"}
+PARTS = {"databaseHost": "db.example.com", "databaseUser": "app", "databasePassword": "canary"}
+
 CASES = {
     "a real application is good": (REAL, []),
     "port out of range": ({"hasuraPort": "70000"}, ["hasuraPort: is above 65535"]),
@@ -120,19 +152,117 @@ CASES = {
     ),
     "no tag": ({"postgresImage": "postgres"}, ["postgresImage: is not an image with a tag or digest"]),
     "digest": ({"postgresImage": "postgres@sha256:" + "0" * 64}, []),
+    "tag and digest": ({"postgresImage": "postgres:17.12-trixie@sha256:" + "0" * 64}, []),
+    "a floating tag is pinned by a digest": ({"postgresImage": "postgres:latest@sha256:" + "0" * 64}, []),
+    "a registry with a port": ({"postgresImage": "127.0.0.1:5000/team/postgres:17"}, []),
+    "a registry with a port and no tag": (
+        {"postgresImage": "127.0.0.1:5000/team/postgres"},
+        ["postgresImage: is not an image with a tag or digest"],
+    ),
     "bad switch": ({"hasuraConsole": "maybe"}, ["hasuraConsole: is neither true nor false"]),
     "bad address": ({"bindAddress": "localhost"}, ["bindAddress: is not an IP address"]),
     "claims not JSON": ({"jwtTemplateClaims": "{"}, ["jwtTemplateClaims: "]),
     "one port twice": ({"hasuraPort": "15432"}, ["postgresPort: is 15432, which hasuraPort uses as well"]),
     "one database twice": ({"metadataDatabaseName": "app"}, ["metadataDatabaseName: is the data database"]),
+    "a role whose logins would have too long a name": (
+        {"databaseRole": "r" * 55},
+        ["databaseRole: does not match"],
+    ),
+    "the owner of an earlier version": (
+        {"databaseOwner": "shop"},
+        ["databaseOwner: has given way to databaseRole"],
+    ),
+    "a key of an earlier version": (
+        {"postgresSharedBuffersMb": "256"},
+        ["postgresSharedBuffersMb: has given way to postgresMemoryMb"],
+    ),
+    "fewer processes than connections": (
+        {"pidsLimit": "131"},
+        ["pidsLimit: is 131, yet Postgres runs a process for each of postgresMaxConnections (100)"],
+    ),
+    "just enough processes": ({"pidsLimit": "132"}, []),
+    "processes without limit": ({"pidsLimit": "0"}, []),
+    "processors in hundredths": ({"hasuraCpus": "0.25"}, ["hasuraCpus: does not match"]),
+    "processors in tenths": ({"hasuraCpus": "1.5"}, []),
+    "memory too small for Postgres": ({"postgresMemoryMb": "255"}, ["postgresMemoryMb: is below 256"]),
+    "an admin address with a path": (
+        {"hasuraAdminUrl": "http://127.0.0.1:1/v1"},
+        ["hasuraAdminUrl: is not an address like"],
+    ),
+    "an address without a port": (
+        {"postgresAddress": "127.0.0.1"},
+        ["postgresAddress: is not an address like"],
+    ),
+    "an address of the other family": ({"postgresAddress": "[::1]:25432"}, []),
+    "a database of somebody else": (EXTERNAL, []),
+    "a database of somebody else by its parts": (PARTS, []),
+    "both forms": (
+        EXTERNAL | PARTS,
+        ["databaseHost: is set, and so is databaseUrl", "databaseUser: is set", "databasePassword: is set"],
+    ),
+    "parts without the login": (
+        {"databaseHost": "db.example.com"},
+        [
+            "databaseUser: is not set, and databaseHost is",
+            "databasePassword: is not set, and databaseHost is",
+        ],
+    ),
+    "what belongs to a database of somebody else": (
+        {
+            "metadataDatabaseUrl": "postgresql://a:b@c/d",
+            "databaseUser": "a",
+            "databasePassword": "b",
+            "databaseCaCertificate": CA,
+            "databasePooler": "true",
+        },
+        [
+            "metadataDatabaseUrl: is set, yet neither",
+            "databaseUser: is set, yet neither",
+            "databasePassword: is set, yet neither",
+            "databaseCaCertificate: is set, yet neither",
+            "databasePooler: is set, yet neither",
+        ],
+    ),
+    "a catalog elsewhere": (EXTERNAL | {"metadataDatabaseUrl": "postgresql://a:canary@other/meta"}, []),
+    "a catalog in the data database": (
+        EXTERNAL | {"metadataDatabaseUrl": EXTERNAL["databaseUrl"]},
+        ["metadataDatabaseName: is the data database as well"],
+    ),
+    "a URL without a password": (
+        {"databaseUrl": "postgresql://canary@db.example.com/app"},
+        ["databaseUrl: names no password"],
+    ),
+    "no URL": ({"databaseUrl": "canary"}, ["databaseUrl: is not a connection URL"]),
+    "a URL that asks for more than the key": (
+        {"databaseUrl": "postgresql://u:canary@db/app?sslmode=verify-full", "databaseTls": "require"},
+        ["databaseTls: is require, and databaseUrl asks for more with sslmode=verify-full"],
+    ),
+    "a URL that asks for less than the key": (
+        {"databaseUrl": "postgresql://u:canary@db/app?sslmode=require"},
+        [],
+    ),
+    "another mode of TLS": (EXTERNAL | {"databaseTls": "prefer"}, ["databaseTls: is not one of"]),
+    "an authority": (EXTERNAL | {"databaseCaCertificate": CA}, []),
+    "an authority for nothing": (
+        EXTERNAL | {"databaseCaCertificate": CA, "databaseTls": "require"},
+        ["databaseCaCertificate: is set, yet databaseTls is require"],
+    ),
+    "an authority that has expired": (
+        EXTERNAL | {"databaseCaCertificate": EXPIRED_CA},
+        ["databaseCaCertificate: expired on "],
+    ),
+    "one authority of two that has expired": (EXTERNAL | {"databaseCaCertificate": EXPIRED_CA + CA}, []),
+    "no authority at all": (
+        EXTERNAL | {"databaseCaCertificate": "ca.pem"},
+        ["databaseCaCertificate: is not a certificate in PEM form"],
+    ),
+    "any authority for any host": (
+        EXTERNAL | {"databaseTls": "verify-ca"},
+        ["databaseCaCertificate: is not set, and databaseTls is verify-ca"],
+    ),
     "too many connections": ({"hasuraConnections": "100"}, ["hasuraConnections: is 100, not below"]),
     "local Clerk without stand-ins": ({"standIns": "false"}, ["localClerk: is true, yet standIns is false"]),
     "no stand-ins with a real application": (REAL | {"standIns": "false"}, []),
-    "a production stack": (REAL | {"standIns": "false", "production": "true"}, []),
-    "a production stack with stand-ins": (
-        {"production": "true"},
-        ["localClerk: is true on a production stack", "standIns: is true on a production stack"],
-    ),
     "development keys neither allowed nor refused": (
         {"allowDevelopmentKeys": "perhaps"},
         ["allowDevelopmentKeys: "],
@@ -189,9 +319,9 @@ CASES = {
         ["clerkSecretKey: is a test key and clerkPublishableKey is a live key"],
     ),
     "several at once": (
-        {"hasuraPort": "0", "jwtTemplateLifetime": "1", "nope": "1", "localClerk": "false"},
+        {"hasuraPort": "-1", "jwtTemplateLifetime": "1", "nope": "1", "localClerk": "false"},
         [
-            "hasuraPort: is below 1",
+            "hasuraPort: is below 0",
             "jwtTemplateLifetime: is below 30",
             "nope: ",
             "clerkPublishableKey: ",
@@ -217,15 +347,16 @@ def test_case(name: str) -> None:
     assert "canary" not in str(caught.value)
 
 
-def test_a_real_key_under_the_public_passphrase_is_refused() -> None:
+@pytest.mark.parametrize("change", [REAL, EXTERNAL, PARTS])
+def test_a_real_secret_under_the_public_passphrase_is_refused(change: dict[str, str]) -> None:
     with pytest.raises(settings.SettingsError, match="public passphrase"):
-        parse(REAL, {"PULUMI_CONFIG_PASSPHRASE": settings.PUBLIC_PASSPHRASE})
+        parse(change, {"PULUMI_CONFIG_PASSPHRASE": settings.PUBLIC_PASSPHRASE})
 
 
 @pytest.mark.parametrize("secret", ["sk_live_canary_in_a_secret_key", "canary_without_a_prefix"])
 def test_no_secret_in_an_error(secret: str) -> None:
     with pytest.raises(settings.SettingsError) as caught:
-        parse(REAL | {"clerkSecretKey": secret, "hasuraPort": "0"})
+        parse(REAL | {"clerkSecretKey": secret, "hasuraPort": "-1"})
     assert "canary" not in str(caught.value) + repr(caught.value)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
     with pytest.raises(settings.SettingsError) as caught:

@@ -39,7 +39,6 @@ def found(facts: InstanceFacts = FACTS, **changes: Any) -> list[check.InstanceFi
 
 def test_one_instance_throughout() -> None:
     assert found() == []
-    assert found(production_stack=True) == []
 
 
 def test_a_proxied_domain_issues_as_its_proxy() -> None:
@@ -135,16 +134,6 @@ def test_what_does_not_belong_together(name: str) -> None:
 )
 def test_when_hasura_reads_the_keys_again(headers: dict[str, str], refreshed: bool) -> None:
     assert Jwks(keys=(JWK,), **headers).is_refreshed is refreshed
-
-
-def test_development_keys_on_a_production_stack() -> None:
-    test_key = keys.parse_publishable_key(keys.publishable_key_for(HOST, "test"))
-    facts = replace(FACTS, instance=Instance(id="ins_1", environment_type="development"))
-    assert found(facts, publishable_key=test_key) == []
-    refused = found(facts, publishable_key=test_key, production_stack=True)
-    allowed = found(facts, publishable_key=test_key, production_stack=True, development_keys_allowed=True)
-    assert [f.severity for f in refused] == ["error"]
-    assert [f.severity for f in allowed] == ["warning"]
 
 
 def test_only_a_preview_without_network_goes_on() -> None:
