@@ -7,20 +7,30 @@ neither that it did nor what its log holds.
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import time
 from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
 
-from components.provider_error import ProviderError, told_plainly
+from components.docker_command import Docker, DockerError, configured
+from components.provider_error import ProviderError, telling_plainly
 
 HEALTHY = "healthy"
 _LOG_LINES = 20
 _POLL_SECONDS = 0.5
-_DOCKER_SECONDS = 20
+
+_told_plainly = telling_plainly(ProviderError, DockerError)
 
 Verdict = Literal["healthy", "wait", "crashed"]
 
@@ -48,12 +58,13 @@ def verdict(state: ContainerState) -> Verdict:
     return "wait"
 
 
-def inspect(container: str) -> ContainerState | None:
+def inspect(docker: Docker, container: str) -> ContainerState | None:
     """State of a container by name or id, or None when there is none.
 
-    :raises ProviderError: when Docker does not answer.
+    :raises DockerError: when Docker does not answer.
+    :raises ProviderError: when it refuses.
     """
-    answer = _docker("container", "inspect", container)
+    answer = docker.run("container", "inspect", container)
     if answer.returncode != 0:
         if "no such container" in answer.stderr.lower():
             return None
@@ -68,16 +79,17 @@ def inspect(container: str) -> ContainerState | None:
     )
 
 
-def wait_until_healthy(name: str, *, seconds: float) -> None:
+def wait_until_healthy(docker: Docker, name: str, *, seconds: float) -> None:
     """Returns when the container is healthy.
 
     :param name: name or id of the container.
     :param seconds: how long to wait.
+    :raises DockerError: when Docker does not answer.
     :raises ProviderError: when it has crashed, is gone, or is not healthy in time; with the end of its log.
     """
     deadline = time.monotonic() + seconds
     while True:
-        state = inspect(name)
+        state = inspect(docker, name)
         if state is None:
             raise ProviderError(f"the container {name} is gone; run `pulumi up --refresh`")
         match verdict(state):
@@ -86,18 +98,18 @@ def wait_until_healthy(name: str, *, seconds: float) -> None:
             case "crashed":
                 raise ProviderError(
                     f"the container {name} ended with exit code {state.exit_code} instead of becoming healthy. "
-                    f"{_log_end(name)}"
+                    f"{_log_end(docker, name)}"
                 )
         if time.monotonic() > deadline:
             raise ProviderError(
                 f"the container {name} is {state.health or state.status} after {seconds:.0f} s, not healthy "
-                f"(startSeconds sets the time). {_log_end(name)}"
+                f"(startSeconds sets the time). {_log_end(docker, name)}"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _log_end(name: str) -> str:
-    logged = _docker("logs", "--tail", str(_LOG_LINES), name)
+def _log_end(docker: Docker, name: str) -> str:
+    logged = docker.run("logs", "--tail", str(_LOG_LINES), name)
     lines = (logged.stdout + logged.stderr).strip()
     if not lines:
         return f"It logged nothing. See `docker inspect {name}`."
@@ -105,32 +117,23 @@ def _log_end(name: str) -> str:
     return f"The end of its log (`docker logs {name}` shows all):\n{indented}"
 
 
-def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603
-            ["docker", *arguments],  # noqa: S607 (the user's own docker)
-            capture_output=True,
-            text=True,
-            timeout=_DOCKER_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ProviderError("there is no docker command on PATH; see `make doctor`") from None
-    except subprocess.TimeoutExpired:
-        raise ProviderError(f"docker {arguments[0]} gave no answer in {_DOCKER_SECONDS} s") from None
-
-
 class ContainerHealthProvider(ResourceProvider):
     """Inputs: ``container`` (its name), ``container_id``, ``seconds``, ``health`` (always ``healthy``). Outputs are
     the inputs. The state refers to this class by its import path.
     """
 
-    @told_plainly
+    _docker: Docker = Docker()
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Looks at the Docker host that the stack's configuration names."""
+        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
+
+    @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:
         """Waits for the container."""
         return CreateResult(id_=str(props["container"]), outs=self._wait(props))
 
-    @told_plainly
+    @_told_plainly
     def update(self, _id: str, _olds: dict[str, object], news: dict[str, object]) -> UpdateResult:
         """Waits for the container that has taken the place of the one before."""
         return UpdateResult(outs=self._wait(news))
@@ -139,10 +142,10 @@ class ContainerHealthProvider(ResourceProvider):
         """Another container, or one that a refresh found unhealthy, is waited for; another time-out is not."""
         return DiffResult(changes=any(olds.get(key) != news.get(key) for key in ("container_id", "health")))
 
-    @told_plainly
+    @_told_plainly
     def read(self, id_: str, props: dict[str, object]) -> ReadResult:
         """The container's health as it is now."""
-        state = inspect(str(props["container"]))
+        state = inspect(self._docker, str(props["container"]))
         found = self._plain(props)
         found["health"] = "gone" if state is None else state.health or state.status
         return ReadResult(id_, found, found)
@@ -151,7 +154,7 @@ class ContainerHealthProvider(ResourceProvider):
         """Nothing: there is nothing but the container, which is a resource of its own."""
 
     def _wait(self, props: dict[str, object]) -> dict[str, object]:
-        wait_until_healthy(str(props["container"]), seconds=float(str(props["seconds"])))
+        wait_until_healthy(self._docker, str(props["container"]), seconds=float(str(props["seconds"])))
         return self._plain(props)
 
     @staticmethod

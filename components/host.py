@@ -1,17 +1,20 @@
-"""What the Docker host must offer before anything is created: an answer, and free ports."""
+"""What the Docker host must offer before anything is created: an answer, free ports, and what the limits ask for."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
-import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from components.settings import Problem, Settings
+from components.docker_command import Docker, DockerError, is_here
+from components.settings import PostgresSettings, Problem, Settings
+from components.settings.ports import free_port
+from components.settings.values import LOOPBACK, Limits
 
-_DOCKER_SECONDS = 20
+_PUBLISHED = re.compile(r":(\d+)->")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +24,16 @@ class HostFacts:
     :param docker_error: why Docker does not answer, or None when it does.
     :param busy_ports: port to what holds it (a container's name, or empty when it is not a container), of the
         ports that this stack wants and that are taken by somebody else.
+    :param free_ports: configuration key to a port that is free, for each of those.
+    :param cpus: processors of the host; 0 where that is not known.
+    :param memory_mb: its memory in MB; 0 where that is not known.
     """
 
     docker_error: str | None
     busy_ports: Mapping[int, str]
+    free_ports: Mapping[str, int] = field(default_factory=dict)
+    cpus: int = 0
+    memory_mb: int = 0
 
 
 def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
@@ -41,38 +50,80 @@ def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
     for key, port in settings.ports.items():
         if port in facts.busy_ports:
             holder = facts.busy_ports[port]
+            free = facts.free_ports.get(key)
             found.append(
                 Problem(
                     key=key,
-                    what=f"port {port} on {settings.containers.bind_address} is taken"
+                    what=f"port {port} on {_bound_to(settings, key)} is taken"
                     + (f" by the container {holder}" if holder else ""),
-                    write=f"free it, or: pulumi config set {key} PORT",
+                    write=f"free it, or: pulumi config set {key} {free or 'PORT'}"
+                    + ("    # free now" if free else ""),
                 )
             )
+    return [*found, *_limit_problems(settings, facts)]
+
+
+def _limit_problems(settings: Settings, facts: HostFacts) -> list[Problem]:
+    """Docker refuses more processors than there are, and lets a container be given more memory than there is."""
+    limited: list[tuple[str, Limits]] = [("hasura", settings.hasura.limits)]
+    if isinstance(settings.postgres, PostgresSettings):
+        limited.append(("postgres", settings.postgres.limits))
+    found = []
+    for part, limits in limited:
+        for key, asked, there in (
+            (f"{part}Cpus", limits.cpus, facts.cpus),
+            (f"{part}MemoryMb", limits.memory_mb, facts.memory_mb),
+        ):
+            if there and asked > there:
+                found.append(
+                    Problem(
+                        key=key,
+                        what=f"is {asked:g}, and the Docker host has {there}",
+                        write=f"pulumi config set {key} {there}",
+                    )
+                )
     return found
 
 
-def gather(settings: Settings) -> HostFacts:
-    """Looks at the Docker host that the environment names (`DOCKER_HOST`, the Docker context)."""
-    listed = _containers()
-    if isinstance(listed, str):
-        return HostFacts(docker_error=listed, busy_ports={})
+def gather(settings: Settings, docker: Docker) -> HostFacts:
+    """Looks at the Docker host that the configuration names."""
+    try:
+        listed, cpus, memory_mb = _containers(docker), *_size(docker)
+    except DockerError as error:
+        return HostFacts(docker_error=str(error), busy_ports={})
+    wanted = settings.ports
+    here = is_here(docker, os.environ)
+    held = _held(settings, listed)
     # A Docker host elsewhere has ports that this machine cannot try.
-    if not _is_here(os.environ.get("DOCKER_HOST", "")):
-        return HostFacts(docker_error=None, busy_ports={})
-    return HostFacts(
-        docker_error=None,
-        busy_ports=_busy(
-            settings, listed, tried=_taken(settings.containers.bind_address, settings.ports.values())
-        ),
+    tried = (
+        frozenset(port for key, port in wanted.items() if _taken(_bound_to(settings, key), [port]))
+        if here
+        else frozenset(wanted.values()) & held.keys()
     )
+    busy = _busy(settings, listed, tried=tried)
+    free: dict[str, int] = {}
+    for key, port in wanted.items():
+        if port not in busy:
+            continue
+        refused = {*held, *wanted.values(), *free.values()}
+        while (candidate := free_port(settings.stack, key, refused)) is not None:
+            if not here or not _taken(_bound_to(settings, key), [candidate]):
+                free[key] = candidate
+                break
+            refused.add(candidate)
+    return HostFacts(docker_error=None, busy_ports=busy, free_ports=free, cpus=cpus, memory_mb=memory_mb)
+
+
+def _bound_to(settings: Settings, key: str) -> str:
+    """The address on which the port of a key is published."""
+    return settings.containers.bind_address if key == "hasuraPort" else LOOPBACK
 
 
 def _busy(
     settings: Settings, listed: Iterable[Mapping[str, str]], *, tried: frozenset[int]
 ) -> dict[int, str]:
     """The ports that could not be had, less those that this stack itself holds, with their holders."""
-    own = f"{settings.project}.stack={settings.stack}"
+    own = _own_label(settings)
     busy = dict.fromkeys(tried, "")
     for container in listed:
         for port in tried:
@@ -84,27 +135,35 @@ def _busy(
     return busy
 
 
-def _is_here(docker_host: str) -> bool:
-    return docker_host in ("", "unix://") or docker_host.startswith("unix://")
+def _held(settings: Settings, listed: Iterable[Mapping[str, str]]) -> dict[int, str]:
+    """Every port that containers of others publish, with its holder."""
+    own = _own_label(settings)
+    return {
+        int(port): container["Names"]
+        for container in listed
+        if own not in container["Labels"].split(",")
+        for port in _PUBLISHED.findall(container["Ports"])
+    }
 
 
-def _containers() -> list[dict[str, str]] | str:
-    """The running containers as the Docker CLI lists them, or why they cannot be listed."""
-    try:
-        listed = subprocess.run(
-            ["docker", "ps", "--no-trunc", "--format", "{{json .}}"],  # noqa: S607 (the user's own docker)
-            capture_output=True,
-            text=True,
-            timeout=_DOCKER_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        return "there is no docker command on PATH"
-    except subprocess.TimeoutExpired:
-        return f"no answer in {_DOCKER_SECONDS} s"
+def _own_label(settings: Settings) -> str:
+    return f"{settings.project}.stack={settings.stack}"
+
+
+def _containers(docker: Docker) -> list[dict[str, str]]:
+    """The running containers as the Docker CLI lists them. Raises DockerError where they cannot be listed."""
+    listed = docker.run("ps", "--no-trunc", "--format", "{{json .}}")
     if listed.returncode != 0:
-        return listed.stderr.strip().splitlines()[-1] if listed.stderr.strip() else "docker ps failed"
+        reason = listed.stderr.strip()
+        raise DockerError(reason.splitlines()[-1] if reason else "docker ps failed")
     return [json.loads(line) for line in listed.stdout.splitlines()]
+
+
+def _size(docker: Docker) -> tuple[int, int]:
+    """Processors and memory in MB of the host; zeros where Docker does not say."""
+    answer = docker.run("info", "--format", "{{.NCPU}} {{.MemTotal}}")
+    match = re.fullmatch(r"(\d+) (\d+)", answer.stdout.strip())
+    return (int(match[1]), int(match[2]) // 1024**2) if match else (0, 0)
 
 
 def _taken(address: str, ports: Iterable[int]) -> frozenset[int]:

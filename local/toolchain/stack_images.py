@@ -27,11 +27,19 @@ class StackImages:
     configured: ConfiguredImages
     stand_ins: bool
     local_clerk: bool
+    external_database: bool
+    docker_host: str
+    """The Docker host that the stack's configuration names; empty for the environment's."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The images that the stack needs."""
-        return ("postgres", "hasura", "stand-ins") if self.local_clerk else ("postgres", "hasura")
+        wanted: dict[Part, bool] = {
+            "postgres": not self.external_database,
+            "hasura": True,
+            "stand-ins": self.local_clerk,
+        }
+        return tuple(part for part, is_wanted in wanted.items() if is_wanted)
 
     def name(self, part: Part) -> str:
         """The configured image of a part; empty for what is always built here."""
@@ -52,6 +60,8 @@ def read(project: Path, stack: str) -> StackImages:
         configured=ConfiguredImages(postgres=value("postgresImage"), hasura=value("hasuraImage")),
         stand_ins=value("standIns").lower() == "true",
         local_clerk=value("localClerk").lower() == "true",
+        external_database=any(f"{_NAMESPACE}{key}" in own for key in ("databaseUrl", "databaseHost")),
+        docker_host=str(own.get("docker:host", "")),
     )
 
 
@@ -72,6 +82,9 @@ def main(arguments: list[str]) -> int:
     project = Path(os.environ.get("CLERK_HASURA_PROJECT") or Path.cwd())
     try:
         wanted = read(project, stack)
+        if wanted.docker_host:
+            # Where the stack's containers run, its images have to be.
+            os.environ["DOCKER_HOST"] = wanted.docker_host
         if action == "ensure":
             rows = [
                 {"part": row.part, "image": row.image, "source": row.source, "warning": row.warning}

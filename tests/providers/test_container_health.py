@@ -15,6 +15,7 @@ from components.container_health import (
     verdict,
     wait_until_healthy,
 )
+from components.docker_command import Docker
 from components.provider_error import ProviderError
 from local.images import resolve
 
@@ -66,8 +67,10 @@ def test_a_healthy_container_is_waited_for(run: Run) -> None:
         "--health-cmd=test -e /tmp/up",
         "--health-interval=1s",
     )
-    wait_until_healthy(name, seconds=30)
-    assert inspect(name) == ContainerState(status="running", health="healthy", exit_code=0, restarts=0)
+    wait_until_healthy(Docker(), name, seconds=30)
+    assert inspect(Docker(), name) == ContainerState(
+        status="running", health="healthy", exit_code=0, restarts=0
+    )
 
 
 @pytest.mark.docker
@@ -77,7 +80,7 @@ def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str
         "print('no JWKS at http://x'); raise SystemExit(3)", f"--restart={restart}", "--health-cmd=true"
     )
     with pytest.raises(ProviderError) as caught:
-        wait_until_healthy(name, seconds=3600)  # the time-out is not what ends it
+        wait_until_healthy(Docker(), name, seconds=3600)  # the time-out is not what ends it
     assert name in str(caught.value)
     assert "no JWKS at http://x" in str(caught.value)
 
@@ -86,7 +89,7 @@ def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str
 def test_a_container_that_stays_unhealthy_is_told_with_its_log(run: Run) -> None:
     name = run("print('thinking'); import time; time.sleep(60)", "--health-cmd=false", "--health-interval=1s")
     with pytest.raises(ProviderError, match="not healthy") as caught:
-        wait_until_healthy(name, seconds=1)
+        wait_until_healthy(Docker(), name, seconds=1)
     assert "thinking" in str(caught.value)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 
 import pytest
 from project import stack_config
 
 from components import host, settings
+from components.docker_command import Docker
 
 
 @pytest.fixture
@@ -24,13 +27,18 @@ def test_a_free_host_has_no_problem(dev: settings.Settings) -> None:
 
 
 def test_every_problem_is_named_at_once(dev: settings.Settings) -> None:
-    facts = host.HostFacts(docker_error="no answer in 20 s", busy_ports={8080: "other-hasura", 9500: ""})
+    facts = host.HostFacts(
+        docker_error="no answer in 20 s",
+        busy_ports={8080: "other-hasura", 9500: ""},
+        free_ports={"hasuraPort": 20010},
+    )
     said = [f"{problem.key}: {problem.what} {problem.write}" for problem in host.problems(dev, facts)]
     assert len(said) == 3
     assert "no answer in 20 s" in said[0]
     assert "port 8080 on 127.0.0.1 is taken by the container other-hasura" in said[1]
-    assert "pulumi config set hasuraPort" in said[1]
+    assert "pulumi config set hasuraPort 20010    # free now" in said[1]
     assert "port 9500 on 127.0.0.1 is taken " in said[2]
+    assert "pulumi config set localClerkPort PORT" in said[2]
 
 
 @pytest.mark.parametrize(
@@ -57,3 +65,66 @@ def test_a_listening_port_is_seen_and_a_free_one_is_not() -> None:
         port = server.getsockname()[1]
         assert host._taken("127.0.0.1", [port]) == {port}
     assert host._taken("127.0.0.1", [port]) == frozenset()
+
+
+def limited(**change: str) -> settings.Settings:
+    return settings.parse(stack_config("dev") | change, stack="dev", environment={})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hasuraCpus": "2"}, []),
+        ({"hasuraCpus": "2.1"}, ["hasuraCpus: is 2.1, and the Docker host has 2"]),
+        ({"postgresCpus": "3"}, ["postgresCpus: is 3, and the Docker host has 2"]),
+        ({"hasuraMemoryMb": "4096"}, []),
+        ({"hasuraMemoryMb": "4097"}, ["hasuraMemoryMb: is 4097, and the Docker host has 4096"]),
+    ],
+)
+def test_limits_that_the_host_cannot_give(change: dict[str, str], said: list[str]) -> None:
+    facts = host.HostFacts(docker_error=None, busy_ports={}, cpus=2, memory_mb=4096)
+    found = host.problems(limited(**change), facts)
+    assert [f"{problem.key}: {problem.what}" for problem in found] == said
+
+
+class Elsewhere(Docker):
+    """A Docker host on another machine, with these containers."""
+
+    def __init__(self, *containers: dict[str, str]) -> None:
+        super().__init__(variables={"DOCKER_HOST": "ssh://elsewhere"})
+        object.__setattr__(self, "containers", containers)
+
+    def run(self, *arguments: str, **_: object) -> subprocess.CompletedProcess[str]:
+        lines = {"ps": "\n".join(map(json.dumps, self.containers)), "info": "4 8589934592"}
+        return subprocess.CompletedProcess(arguments, 0, stdout=lines[arguments[0]], stderr="")
+
+
+def test_ports_of_another_machine_are_those_that_its_containers_hold(dev: settings.Settings) -> None:
+    other = listing("other", "127.0.0.1:8080->8080/tcp, 127.0.0.1:20310->1/tcp", "other")
+    own = listing("clerk-hasura-dev-postgres", "127.0.0.1:15432->5432/tcp", "dev")
+    facts = host.gather(dev, Elsewhere(other, own))
+    assert facts == host.HostFacts(
+        docker_error=None,
+        busy_ports={8080: "other"},
+        # 20310 would be the first one, and is taken there.
+        free_ports={"hasuraPort": 20320},
+        cpus=4,
+        memory_mb=8192,
+    )
+
+
+def test_a_taken_port_comes_with_a_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        facts = host.gather(limited(hasuraPort=str(port)), Here())
+    assert facts.busy_ports == {port: ""}
+    free = facts.free_ports["hasuraPort"]
+    assert host._taken("127.0.0.1", [free]) == frozenset()
+
+
+class Here(Elsewhere):
+    """A Docker host on this machine, without containers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "variables", {"DOCKER_HOST": "unix:///var/run/docker.sock"})

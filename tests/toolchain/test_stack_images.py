@@ -1,0 +1,36 @@
+"""Which images a stack's configuration asks for, and where they have to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.toolchain.stack_images import read
+
+MANIFEST = """\
+config:
+  postgresImage: {default: 'postgres:17'}
+  hasuraImage: {default: 'hasura/graphql-engine:v2'}
+  standIns: {default: false}
+  localClerk: {default: false}
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "parts", "docker_host"),
+    [
+        ("", ("postgres", "hasura"), ""),
+        ('clerk-hasura:localClerk: "true"', ("postgres", "hasura", "stand-ins"), ""),
+        ("clerk-hasura:databaseUrl: {secure: x}", ("hasura",), ""),
+        ("clerk-hasura:databaseHost: db.example.com", ("hasura",), ""),
+        ("docker:host: ssh://there", ("postgres", "hasura"), "ssh://there"),
+    ],
+    ids=["defaults", "local Clerk", "database by URL", "database by parts", "another host"],
+)
+def test_parts_and_host(tmp_path: Path, own: str, parts: tuple[str, ...], docker_host: str) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(MANIFEST)
+    (tmp_path / "Pulumi.x.yaml").write_text(f"config:\n  {own}\n" if own else "")
+    found = read(tmp_path, "x")
+    assert (found.parts, found.docker_host) == (parts, docker_host)
+    assert found.name("hasura") == "hasura/graphql-engine:v2"
