@@ -1,23 +1,41 @@
-"""What every container of a stack has in common, in one place."""
+"""What every container of a stack has in common, in one place: how it is closed in, watched and logged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_docker as docker
 
 from components.container_health import ContainerHealth
-from components.settings import Settings
+from components.docker_command import Docker
+from components.orphan import make_way
+from components.pids_limit import PidsLimit
+from components.settings import Limits, Settings
+from components.volume_files import VolumeFiles
+
+FILES: Final = "/etc/clerk-hasura"
+"""Folder in a container for files that it is given."""
+
+_VENDORS_USERS: Final[Mapping[str, str]] = {"postgres": "999:999", "hasura": "1001:1001"}
+"""User and group of the vendors' images, by part of the stack.
+
+postgres: https://github.com/docker-library/postgres/blob/master/Dockerfile-debian.template. hasura:
+packaging/graphql-engine-base/ubuntu.dockerfile of hasura/graphql-engine, which makes the user and starts as root.
+"""
+_ALPINE_POSTGRES_USER: Final = "70:70"
+"""In the vendor's images on Alpine, whose own packages use that number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedPort:
-    """A port of the container, published on the stack's bind address."""
+    """A port of the container, published on an address of the Docker host."""
 
     internal: int
     external: int
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +59,25 @@ class Image:
     """The image that serves a part of the stack.
 
     :param name: full name with tag or digest.
+    :param user: user, and group after a colon, that its process runs as. Never root.
     :param command: what to run in it, or None for what the image runs by itself.
     """
 
     name: str
+    user: str
     command: tuple[str, ...] | None = None
 
 
-def configured_image(configured: str, _part: str, /) -> Image:
+def configured_image(configured: str, part: str, /) -> Image:
     """The image that serves a part of a stack without stand-ins: the configured one."""
-    return Image(name=configured)
+    return Image(name=configured, user=vendors_user(configured, part))
+
+
+def vendors_user(image: str, part: str) -> str:
+    """The user that a vendor's image has for its service, which is not always the one that it starts as."""
+    if part == "postgres" and "alpine" in image.partition(":")[2]:
+        return _ALPINE_POSTGRES_USER
+    return _VENDORS_USERS[part]
 
 
 def http_health_test(url: str) -> list[str]:
@@ -65,11 +92,22 @@ def http_health_test(url: str) -> list[str]:
     ]
 
 
-def _go_duration(seconds: int) -> str:
+def go_duration(seconds: int) -> str:
     """Seconds as Go prints them. Docker gives durations back in this form; another one would be a diff."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def docker_cpus(cpus: float) -> str | None:
+    """CPUs, in steps of a tenth, as the provider writes them when it reads a container back; None for no limit.
+
+    It prints nine decimals and cuts the zeros off, unless there are nine zeros in all, of which it keeps one.
+    """
+    if cpus == 0:
+        return None
+    text = f"{cpus:.9f}"
+    return f"{cpus:.1f}" if text.count("0") == 9 else text.rstrip("0")
 
 
 def run(
@@ -80,25 +118,61 @@ def run(
     network: docker.Network,
     environment: Mapping[str, pulumi.Input[str]],
     health_test: Sequence[str],
+    limits: Limits,
     port: PublishedPort | None = None,
     arguments: Sequence[str] = (),
     volumes: Mapping[str, pulumi.Input[str]] | None = None,
+    tmpfs: Mapping[str, str] | None = None,
+    files: Mapping[str, pulumi.Input[str]] | None = None,
     stop_seconds: int | None = None,
     shm_mb: int | None = None,
     opts: pulumi.ResourceOptions,
 ) -> Service:
     """Runs a container from an image and waits until its health check passes.
 
+    It has no capability, no way to new privileges, no root user, and a root file system that it cannot write to.
+
     :param part: the container's part in the stack (``postgres``, ``clerk``, ``hasura``), also its network alias.
     :param arguments: appended to the command of the image.
     :param environment: variable name to value. One secret value makes Pulumi encrypt the whole list.
     :param health_test: health check in Docker's form, ``["CMD-SHELL", "..."]``.
     :param volumes: path in the container to volume name.
+    :param tmpfs: path in the container to mount options, of folders in memory beside ``/tmp``.
+    :param files: name to content of files that are laid into ``FILES``, readable by the container's user.
     :param stop_seconds: time for a clean end before the kill; Docker's default of 10 s if left out.
     """
     shared = settings.containers
+    mounted = dict(volumes or {})
     # The local image where there is one, else pulled; it outlives the stack.
     present = docker.RemoteImage(f"{part}-image", name=image.name, keep_locally=True, opts=opts)
+    laid: list[pulumi.Resource] = []
+    if files:
+        volume = docker.Volume(
+            f"{part}-files",
+            name=settings.docker_name(f"{part}-files"),
+            labels=[
+                docker.VolumeLabelArgs(label=label.label, value=label.value)
+                for label in labels(settings, part)
+            ],
+            opts=pulumi.ResourceOptions(parent=opts.parent),
+        )
+        mounted[FILES] = volume.name
+        laid.append(
+            VolumeFiles(
+                f"{part}-files",
+                volume=volume.name,
+                image=present.image_id,
+                owner=image.user.partition(":")[0],
+                files=files,
+                opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=volume),
+            )
+        )
+    network_id: list[str] = []
+    network.id.apply(network_id.append)
+
+    def free_the_name(_args: pulumi.ResourceHookArgs) -> None:
+        make_way(Docker(), settings.docker_name(part), network_id[0])
+
     container = docker.Container(
         part,
         name=settings.docker_name(part),
@@ -108,41 +182,63 @@ def run(
         # Left to the provider, the mode is read back as another value and shows as a change in every preview.
         network_mode="bridge",
         networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[part])],
-        ports=[
-            docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=shared.bind_address)
-        ]
+        ports=[docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address)]
         if port
         else None,
         volumes=[
-            docker.ContainerVolumeArgs(container_path=path, volume_name=volume)
-            for path, volume in (volumes or {}).items()
+            docker.ContainerVolumeArgs(container_path=path, volume_name=name, read_only=path == FILES or None)
+            for path, name in mounted.items()
         ],
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=health_test,
-            interval=_go_duration(shared.health_interval_seconds),
+            interval=go_duration(shared.health_interval_seconds),
             timeout="5s",
             retries=5,
-            start_period=_go_duration(shared.start_seconds),
+            start_period=go_duration(shared.start_seconds),
         ),
         restart="unless-stopped",
         log_driver="json-file",
         log_opts={"max-size": f"{shared.log_file_mb}m", "max-file": str(shared.log_files)},
+        user=image.user,
+        read_only=True,
+        tmpfs={"/tmp": "size=64m,mode=1777", **(tmpfs or {})},  # noqa: S108 (the container's own)
+        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges:true"],
+        memory=limits.memory_mb or None,
+        # The same number is memory without swap. Left out, Docker gives as much swap again, and the provider
+        # reads that back as a change.
+        memory_swap=limits.memory_mb or None,
+        cpus=docker_cpus(limits.cpus),
         stop_timeout=stop_seconds,
         destroy_grace_seconds=stop_seconds,
         shm_size=shm_mb,
         labels=labels(settings, part),
         opts=pulumi.ResourceOptions.merge(
             opts,
-            # The provider takes a changed health check for applied without applying it.
-            pulumi.ResourceOptions(replace_on_changes=["healthcheck"], delete_before_replace=True),
+            # The provider takes a changed health check for applied without applying it, and likewise the end
+            # of a memory limit.
+            pulumi.ResourceOptions(
+                replace_on_changes=["healthcheck", *(["memory"] if limits.memory_mb == 0 else [])],
+                delete_before_replace=True,
+                depends_on=laid,
+                hooks=pulumi.ResourceHookBinding(
+                    before_create=[pulumi.ResourceHook(f"free-the-name-of-{part}", free_the_name)]
+                ),
+            ),
         ),
+    )
+    limited = PidsLimit(
+        f"{part}-pids-limit",
+        container=settings.docker_name(part),
+        container_id=container.id,
+        pids=limits.pids,
+        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=container),
     )
     healthy = ContainerHealth(
         f"{part}-healthy",
         container=settings.docker_name(part),
         container_id=container.id,
         seconds=shared.start_seconds,
-        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=container),
+        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=container, depends_on=[limited]),
     )
     return Service(container=container, healthy=healthy)

@@ -7,7 +7,10 @@ import pulumi_docker as docker
 
 from components import container
 from components.clerk import keys
-from components.settings import LOCAL_CLERK_CONTAINER_PORT, Settings
+from components.settings import LOCAL_CLERK_CONTAINER_PORT, LOOPBACK, Limits, Settings
+
+MEMORY_MB = 256
+"""What the stand-in may use; it keeps its users in memory."""
 
 WARNING = (
     "LOCAL CLERK: this stack signs people in with a local stand-in for Clerk. Whoever reaches its port can sign "
@@ -56,8 +59,10 @@ class LocalClerk(pulumi.ComponentResource):
                 "LOCAL_CLERK_DATA": "/data",
             },
             health_test=container.http_health_test(f"http://127.0.0.1:{LOCAL_CLERK_CONTAINER_PORT}/healthz"),
+            limits=Limits(memory_mb=MEMORY_MB, cpus=0, pids=settings.hasura.limits.pids),
+            # Its address is a part of its publishable key.
             port=container.PublishedPort(
-                internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port
+                internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port, address=LOOPBACK
             ),
             volumes={"/data": volume.name},
             opts=child,

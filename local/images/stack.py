@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from components.container import Image
+from components.container import Image, vendors_user
 from local.images.decisions import Part
 from local.images.errors import ImageError
 from local.images.supply import resolve
@@ -16,6 +16,11 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "stand-ins": ("python", "-m", "local.clerk"),
     "hasura": ("python", "-m", "local.engine"),
 }
+
+STAND_INS_USER = "10001"
+"""The user of `local/images/stand-ins/Dockerfile`, without a group: the image's own entry names it."""
+_USERS: Mapping[str, str] = {"postgres": "999:999"}
+"""Of `local/images/postgres/Dockerfile`, and the vendor's, so that one volume serves either."""
 
 
 def image(configured: str, part: Part, /) -> Image:
@@ -30,4 +35,6 @@ def image(configured: str, part: Part, /) -> Image:
         raise pulumi.RunError(str(error)) from None
     if resolved.stand_in and part != "stand-ins":
         pulumi.log.warn(resolved.why)
-    return Image(name=resolved.image, command=_COMMANDS.get(part) if resolved.stand_in else None)
+    if not resolved.stand_in:
+        return Image(name=resolved.image, user=vendors_user(resolved.image, part))
+    return Image(name=resolved.image, user=_USERS.get(part, STAND_INS_USER), command=_COMMANDS.get(part))

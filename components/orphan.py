@@ -1,0 +1,63 @@
+"""Containers that an update which died has made and Pulumi does not know of.
+
+A container is made in a moment, and only then does the state hear of it. Whoever kills an update in between leaves a
+container whose name the next update cannot have. It is told from somebody else's container of that name by the
+network that it hangs on: that is in the state, under an id that no other network ever has.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import pulumi
+
+from components.docker_command import Docker, DockerError
+
+Whose = Literal["nobody", "ours", "another's"]
+
+_STOP_SECONDS = 4000
+"""Longer than any container of a stack may take to stop; each has a limit of its own."""
+
+
+def whose(docker: Docker, name: str, network_id: str) -> Whose:
+    """To whom the container of that name belongs, if there is one.
+
+    :raises DockerError: when Docker does not answer, or refuses.
+    """
+    answer = docker.run("container", "inspect", "--format", "{{json .NetworkSettings.Networks}}", name)
+    if answer.returncode != 0:
+        if "no such container" in answer.stderr.lower():
+            return "nobody"
+        raise DockerError(answer.stderr.strip())
+    networks = json.loads(answer.stdout) or {}
+    return "ours" if any(each["NetworkID"] == network_id for each in networks.values()) else "another's"
+
+
+def remove(docker: Docker, name: str) -> None:
+    """Stops a container as gently as it wants, and removes it.
+
+    :raises DockerError: when Docker does not answer, or refuses.
+    """
+    for arguments in (("container", "stop", name), ("container", "rm", name)):
+        answer = docker.run(*arguments, seconds=_STOP_SECONDS)
+        if answer.returncode != 0:
+            raise DockerError(answer.stderr.strip())
+
+
+def make_way(docker: Docker, name: str, network_id: str) -> None:
+    """Removes what a died update has left under a name, and refuses to touch anybody else's.
+
+    :raises DockerError: when the name cannot be had; the text says what to do.
+    """
+    match whose(docker, name, network_id):
+        case "ours":
+            pulumi.log.info(
+                f"the container {name} is left over from an update that died; it makes way for a new one"
+            )
+            remove(docker, name)
+        case "another's":
+            raise DockerError(
+                f"there is a container {name} already, which this stack has not made: another copy of the project "
+                f"has a stack of this name, or its state was lost. Take it down there, or: docker rm -f {name}"
+            )
