@@ -11,7 +11,7 @@ from components import container
 from components.generated_secret import GeneratedSecret
 from components.hasura.environment import environment
 from components.hasura.jwt_secret import configured_jwt_secret, jwt_secret_text
-from components.postgres.container import PostgresContainer, reachable
+from components.postgres.database import Database
 from components.settings import Settings
 
 PORT = 8080
@@ -23,11 +23,11 @@ class HasuraContainer(pulumi.ComponentResource):
     :param settings: the stack's settings.
     :param network: the stack's network.
     :param image: the image to run.
-    :param database: the stack's Postgres.
+    :param database: the stack's databases.
     :param after: what must be there before the engine starts. The engine ends at once when it cannot read the
         JWKS, so whatever serves that belongs here.
 
-    ``url`` is the engine as the machine reaches it; ``admin_secret`` and ``jwt_secret`` are Pulumi secrets.
+    ``url`` is the engine as the deployment reaches it; ``admin_secret`` and ``jwt_secret`` are Pulumi secrets.
     """
 
     admin_secret: pulumi.Output[str]
@@ -39,18 +39,18 @@ class HasuraContainer(pulumi.ComponentResource):
         settings: Settings,
         network: docker.Network,
         image: container.Image,
-        database: PostgresContainer,
+        database: Database,
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("clerk-hasura:hasura:HasuraContainer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        admin_secret = GeneratedSecret("hasura-admin-secret", opts=child)
+        admin_secret = GeneratedSecret("hasura-admin-secret", rotation=settings.rotation, opts=child)
         jwt_secret: pulumi.Input[str] = jwt_secret_text(configured_jwt_secret(settings))
         # With a key of one's own it holds what may sign tokens.
         self.jwt_secret = pulumi.Output.secret(jwt_secret)
         self.admin_secret = admin_secret.value
-        self.url = f"http://{reachable(settings.containers.bind_address)}:{settings.hasura.port}"
+        self.url = settings.hasura.admin_url
         self.service = container.run(
             "hasura",
             settings=settings,
@@ -58,13 +58,20 @@ class HasuraContainer(pulumi.ComponentResource):
             network=network,
             environment=environment(
                 settings.hasura,
-                database_url=database.engine_url(settings.postgres.database),
-                metadata_database_url=database.engine_url(settings.postgres.metadata_database),
+                database_url=database.data_url,
+                metadata_database_url=database.metadata_url,
                 admin_secret=self.admin_secret,
                 jwt_secret=self.jwt_secret,
+                pooled=database.pooled,
             ),
             health_test=container.http_health_test(f"http://127.0.0.1:{PORT}/healthz"),
-            port=container.PublishedPort(internal=PORT, external=settings.hasura.port),
+            limits=settings.hasura.limits,
+            port=container.PublishedPort(
+                internal=PORT, external=settings.hasura.port, address=settings.containers.bind_address
+            ),
+            files=database.files,
+            stop_seconds=settings.hasura.stop_seconds,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*database.ready, *after]),
         )
+        database.retire_logins(self.service.healthy, self.service.container.id)
         self.register_outputs({"url": self.url})

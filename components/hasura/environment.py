@@ -5,11 +5,21 @@ Names and meanings: Hasura's "Server flag reference" (Hasura v2 documentation, d
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from components.settings import HasuraSettings
 
 Text = TypeVar("Text")
+
+SECRETS: Final = frozenset(
+    {
+        "HASURA_GRAPHQL_DATABASE_URL",
+        "HASURA_GRAPHQL_METADATA_DATABASE_URL",
+        "HASURA_GRAPHQL_ADMIN_SECRET",
+        "HASURA_GRAPHQL_JWT_SECRET",
+    }
+)
+"""The variables whose values are secret. All others may be shown."""
 
 
 def environment(
@@ -19,11 +29,13 @@ def environment(
     metadata_database_url: Text,
     admin_secret: Text,
     jwt_secret: Text,
+    pooled: bool,
 ) -> dict[str, Text | str]:
     """Environment variables of the engine.
 
     The four values that carry secrets are passed through untouched, so they may be plain text or Pulumi outputs.
 
+    :param pooled: whether a pooler in transaction mode may stand before the databases.
     :returns: variable name to value.
     """
     wanted = {"metadata": True, "graphql": True, "config": settings.console, "pgdump": settings.dumps}
@@ -47,8 +59,13 @@ def environment(
         "HASURA_GRAPHQL_ENABLE_TELEMETRY": "false",
         # A function is exposed only by a permission that somebody wrote and reviewed.
         "HASURA_GRAPHQL_INFER_FUNCTION_PERMISSIONS": "false",
+        # Shorter than what the container is given, so that the engine ends by itself.
+        "HASURA_GRAPHQL_GRACEFUL_SHUTDOWN_TIMEOUT": str(max(0, settings.stop_seconds - 5)),
         "HASURA_GRAPHQL_LOG_LEVEL": settings.log_level,
         "HASURA_GRAPHQL_ENABLED_LOG_TYPES": "startup,http-log,webhook-log,websocket-log",
+        # For the catalog's connections, whose default it is to prepare, and for a source that says nothing of its
+        # own; deprecated for sources, yet the only switch for the catalog.
+        **({"HASURA_GRAPHQL_USE_PREPARED_STATEMENTS": "false"} if pooled else {}),
         **cors,
     }
 

@@ -1,8 +1,9 @@
-"""Postgres in a container, with the databases, the role and the extensions that the engine needs."""
+"""Postgres in a container, with the databases, the roles and the extensions that the engine needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import pulumi
 import pulumi_docker as docker
@@ -10,41 +11,59 @@ import pulumi_postgresql as postgresql
 
 from components import container
 from components.generated_secret import GeneratedSecret
-from components.settings import Settings
+from components.postgres.database import Database
+from components.postgres.logins import EngineLogin, RetiredLogins
+from components.postgres.roles import (
+    DATABASE_PRIVILEGES,
+    SCHEMA_PRIVILEGES,
+    SUPERUSER,
+    login_name,
+    owner_name,
+)
+from components.postgres.superuser import SuperuserPassword
+from components.postgres.tuning import server_arguments, shared_memory_mb, tuning
+from components.settings import LOOPBACK, PostgresSettings, Settings
 
-SUPERUSER = "postgres"
-PORT = 5432
+PORT: Final = 5432
+_DATA: Final = "/var/lib/postgresql/data"
+_PASSWORD_FILE: Final = "superuser-password"  # noqa: S105 (a file's name)
 
 
 class PostgresContainer(pulumi.ComponentResource):
     """The database of a stack.
 
     :param settings: the stack's settings.
+    :param postgres: those of its Postgres.
     :param network: the stack's network.
     :param image: the image to run.
 
-    ``engine_url(database)`` is the URL by which a container of the network reaches a database as its owner;
-    ``published_url`` reaches the data database from the machine. Both are Pulumi secrets.
+    ``database`` is what the rest of the stack needs of it.
     """
 
-    published_url: pulumi.Output[str]
+    database: Database
 
     def __init__(
         self,
         name: str,
         *,
         settings: Settings,
+        postgres: PostgresSettings,
         network: docker.Network,
         image: container.Image,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("clerk-hasura:postgres:PostgresContainer", name, None, opts)
+        self._settings, self._postgres = settings, postgres
         child = pulumi.ResourceOptions(parent=self)
-        postgres = settings.postgres
-        superuser_password = GeneratedSecret("postgres-superuser-password", opts=child)
-        self._owner_password = GeneratedSecret("postgres-owner-password", opts=child)
-        self._settings = settings
-
+        initial_password = GeneratedSecret(
+            "postgres-initial-password", opts=_once_called(child, "postgres-superuser-password")
+        )
+        superuser_password = GeneratedSecret("superuser-password", rotation=settings.rotation, opts=child)
+        login_password = GeneratedSecret(
+            "engine-login-password",
+            rotation=settings.rotation,
+            opts=_once_called(child, "postgres-owner-password"),
+        )
         self.volume = docker.Volume(
             "postgres-data",
             name=settings.docker_name("postgres"),
@@ -54,57 +73,122 @@ class PostgresContainer(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=postgres.protect)),
         )
-        service = container.run(
+        service = self._run(network, image, initial_password.value)
+        superuser = SuperuserPassword(
+            "superuser",
+            host=postgres.address.host,
+            port=postgres.address.port,
+            container=settings.docker_name("postgres"),
+            container_id=service.container.id,
+            initial_file=f"{container.FILES}/{_PASSWORD_FILE}",
+            initial=initial_password.value,
+            password=superuser_password.value,
+            opts=self._inside(service.healthy),
+        )
+        ready = self._databases(superuser, superuser_password.value)
+        login = login_name(postgres.role, settings.rotation)
+        engine_login = EngineLogin(
+            "engine-login",
+            host=postgres.address.host,
+            port=postgres.address.port,
+            superuser_password=superuser_password.value,
+            role=postgres.role,
+            login=login,
+            password=login_password.value,
+            opts=self._inside(superuser, *ready),
+        )
+
+        def retire_logins(engine: pulumi.Resource, engine_id: pulumi.Input[str]) -> None:
+            RetiredLogins(
+                "retired-logins",
+                host=postgres.address.host,
+                port=postgres.address.port,
+                superuser_password=superuser_password.value,
+                role=postgres.role,
+                login=login,
+                databases=[postgres.database, postgres.metadata_database],
+                engine=engine_id,
+                opts=self._inside(engine_login, engine),
+            )
+
+        def url(authority: str, database: str) -> pulumi.Output[str]:
+            build: Callable[[str], str] = lambda password: (  # noqa: E731 (typed for Output.apply)
+                f"postgresql://{login}:{password}@{authority}/{database}"
+            )
+            return login_password.value.apply(build)
+
+        in_network = f"{settings.docker_name('postgres')}:{PORT}"
+        host = f"[{postgres.address.host}]" if ":" in postgres.address.host else postgres.address.host
+        self.database = Database(
+            data_url=url(in_network, postgres.database),
+            metadata_url=url(in_network, postgres.metadata_database),
+            outside_url=url(f"{host}:{postgres.address.port}", postgres.database),
+            ready=[service.healthy, *ready, engine_login],
+            retire_logins=retire_logins,
+        )
+        # Nothing secret: Pulumi's SDK writes what is registered here into verbose logs as it is.
+        self.register_outputs({})
+
+    def _run(
+        self, network: docker.Network, image: container.Image, initial_password: pulumi.Output[str]
+    ) -> container.Service:
+        postgres = self._postgres
+        user, _, group = image.user.partition(":")
+        return container.run(
             "postgres",
-            settings=settings,
+            settings=self._settings,
             image=image,
             network=network,
             environment={
                 "POSTGRES_USER": SUPERUSER,
-                "POSTGRES_PASSWORD": superuser_password.value,
+                "POSTGRES_PASSWORD_FILE": f"{container.FILES}/{_PASSWORD_FILE}",
                 "POSTGRES_INITDB_ARGS": "--data-checksums",
-                "PGDATA": "/var/lib/postgresql/data",
+                "PGDATA": _DATA,
             },
-            arguments=[
-                "postgres",
-                "-c",
-                f"max_connections={postgres.max_connections}",
-                "-c",
-                f"shared_buffers={postgres.shared_buffers_mb}MB",
-            ],
+            arguments=server_arguments(
+                tuning(memory_mb=postgres.limits.memory_mb, max_connections=postgres.max_connections)
+            ),
             # Over TCP on purpose: while the image initialises the database, it listens on its socket only.
             health_test=["CMD-SHELL", f"pg_isready -h 127.0.0.1 -p {PORT} -U {SUPERUSER} -d postgres"],
-            port=container.PublishedPort(internal=PORT, external=postgres.port),
-            volumes={"/var/lib/postgresql/data": self.volume.name},
+            limits=postgres.limits,
+            port=container.PublishedPort(internal=PORT, external=postgres.port, address=LOOPBACK),
+            volumes={_DATA: self.volume.name},
+            tmpfs={"/var/run/postgresql": f"uid={user},gid={group or user},mode=0775"},
+            files={_PASSWORD_FILE: initial_password},
             stop_seconds=postgres.stop_seconds,
-            # Parallel queries share memory here; Docker's 64 MB is too little for more than a few workers.
-            shm_mb=max(64, postgres.shared_buffers_mb),
-            opts=child,
+            shm_mb=shared_memory_mb(postgres.limits.memory_mb),
+            opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _databases(self, superuser: SuperuserPassword, password: pulumi.Output[str]) -> list[pulumi.Resource]:
+        """Both databases with their owner, their extensions and what the engine's role may do in them."""
+        postgres = self._postgres
         provider = postgresql.Provider(
             "postgres",
             # From configuration, not from the container: else every preview has unknown provider inputs.
-            host=reachable(settings.containers.bind_address),
-            port=postgres.port,
+            host=postgres.address.host,
+            port=postgres.address.port,
             username=SUPERUSER,
-            password=superuser_password.value,
+            # The secret itself, which a preview knows, and not what comes out of setting it.
+            password=password,
             sslmode="disable",
             superuser=True,
             connect_timeout=15,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[service.healthy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[superuser]),
         )
-        # What lives in the volume goes with it, so a destroy needs no statement that drops it.
-        inside = pulumi.ResourceOptions(
-            parent=self, provider=provider, depends_on=[service.healthy], deleted_with=self.volume
+        inside = pulumi.ResourceOptions.merge(
+            self._inside(superuser), pulumi.ResourceOptions(provider=provider)
+        )
+        role = postgresql.Role(
+            "engine-role", name=postgres.role, login=False, opts=_once_called(inside, "database-owner")
         )
         owner = postgresql.Role(
-            "database-owner",
-            name=postgres.owner,
-            login=True,
-            password=self._owner_password.value,
+            "databases-owner",
+            name=owner_name(postgres.role),
+            login=False,
             opts=inside,
         )
-        self.ready: list[pulumi.Resource] = [service.healthy]
+        ready: list[pulumi.Resource] = []
         for resource_name, database_name in (
             ("database", postgres.database),
             ("metadata-database", postgres.metadata_database),
@@ -112,34 +196,42 @@ class PostgresContainer(pulumi.ComponentResource):
             database = postgresql.Database(
                 resource_name,
                 name=database_name,
-                owner=owner.name,
-                opts=pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(protect=postgres.protect)),
+                owner=owner_name(postgres.role),
+                opts=pulumi.ResourceOptions.merge(
+                    inside, pulumi.ResourceOptions(depends_on=[owner], protect=postgres.protect)
+                ),
             )
-            self.ready.append(database)
-            for extension in postgres.extensions:
-                self.ready.append(
-                    postgresql.Extension(
-                        f"{resource_name}-{extension}", name=extension, database=database.name, opts=inside
+            ready.append(database)
+            # Names as configured, not as the resources give them back: a preview then knows them.
+            in_it = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[database, role]))
+            for object_type, schema, privileges in (
+                ("database", None, DATABASE_PRIVILEGES),
+                ("schema", "public", SCHEMA_PRIVILEGES),
+            ):
+                ready.append(
+                    postgresql.Grant(
+                        f"{resource_name}-{object_type}",
+                        database=database_name,
+                        schema=schema,
+                        object_type=object_type,
+                        role=postgres.role,
+                        privileges=list(privileges),
+                        opts=in_it,
                     )
                 )
-        self.published_url = self._url(
-            f"{reachable(settings.containers.bind_address)}:{postgres.port}", postgres.database
-        )
-        # Nothing secret: Pulumi's SDK writes what is registered here into verbose logs as it is.
-        self.register_outputs({})
+            for extension in postgres.extensions:
+                ready.append(
+                    postgresql.Extension(
+                        f"{resource_name}-{extension}", name=extension, database=database_name, opts=in_it
+                    )
+                )
+        return ready
 
-    def engine_url(self, database: str) -> pulumi.Output[str]:
-        """URL of ``database`` as its owner, from a container of the stack's network. A Pulumi secret."""
-        return self._url(f"{self._settings.docker_name('postgres')}:{PORT}", database)
-
-    def _url(self, authority: str, database: str) -> pulumi.Output[str]:
-        owner = self._settings.postgres.owner
-        build: Callable[[str], str] = lambda password: (  # noqa: E731 (typed for Output.apply)
-            f"postgresql://{owner}:{password}@{authority}/{database}"
-        )
-        return self._owner_password.value.apply(build)
+    def _inside(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+        """What lives in the volume goes with it, so a destroy needs no statement that drops it."""
+        return pulumi.ResourceOptions(parent=self, depends_on=list(after), deleted_with=self.volume)
 
 
-def reachable(bind_address: str) -> str:
-    """The address to connect to for a port bound to ``bind_address``."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)  # noqa: S104 (compared, not bound)
+def _once_called(opts: pulumi.ResourceOptions, name: str) -> pulumi.ResourceOptions:
+    """``opts`` for a resource that stacks of an earlier version have under another name."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(name=name)]))

@@ -397,7 +397,8 @@ def _states_if_reachable(local: MigrationSet, olds: Props, news: Props) -> dict[
         except (EngineUnreachable, AnswerLost):
             continue
         except HasuraError as error:
-            if error.code not in ("access-denied", "invalid-headers"):
+            # Without its database, as when an update died while that was being replaced, it is as good as absent.
+            if error.code not in ("access-denied", "invalid-headers") and not error.database_lost:
                 raise SchemaError([Problem(path="", message=f"the ledger cannot be read: {error}")]) from None
     return None
 
