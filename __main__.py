@@ -10,9 +10,11 @@ from components.clerk.jwt_template import JwtTemplate
 from components.container import configured_image
 from components.hasura.container import HasuraContainer
 from components.postgres.container import PostgresContainer
+from components.postgres.external import external_database
 from components.proof.resource import RowIsolationProof
 from components.proof.target import INSTANCE_KEY, OWN_KEY
 from components.schema.resources import Metadata, Migrations
+from components.settings import ExternalPostgresSettings
 
 checked = preflight.load()
 settings, schema = checked.settings, checked.schema
@@ -21,21 +23,27 @@ if settings.containers.stand_ins:
     from local.images.stack import image
 else:
     image = configured_image
-postgres_image, hasura_image = (
-    image(settings.postgres.image, "postgres"),
-    image(settings.hasura.image, "hasura"),
-)
-clerk_image = image("", "stand-ins") if clerk.local else None
+images = {part: image(configured, part) for part, configured in settings.images.items()}
 
 network = docker.Network("network", name=settings.docker_name(), driver="bridge")
-database = PostgresContainer("postgres", settings=settings, network=network, image=postgres_image)
+if isinstance(settings.postgres, ExternalPostgresSettings):
+    database = external_database(settings.postgres)
+else:
+    postgres = PostgresContainer(
+        "postgres",
+        settings=settings,
+        postgres=settings.postgres,
+        network=network,
+        image=images["postgres"],
+    )
+    database = postgres.database
 
 sign_in: list[pulumi.Resource] = []
 local_clerk: pulumi.Resource | None = None
-if clerk_image:
+if clerk.local:
     from local.clerk.container import LocalClerk
 
-    stand_in = LocalClerk("local-clerk", settings=settings, network=network, image=clerk_image)
+    stand_in = LocalClerk("local-clerk", settings=settings, network=network, image=images["stand-ins"])
     sign_in, local_clerk = [stand_in.service.healthy], stand_in.service.container
 jwt_template = JwtTemplate(
     "jwt-template",
@@ -56,7 +64,7 @@ engine = HasuraContainer(
     "hasura",
     settings=settings,
     network=network,
-    image=hasura_image,
+    image=images["hasura"],
     database=database,
     after=sign_in,
 )
@@ -107,6 +115,6 @@ if settings.proof:
         ),
     )
     outputs["provenAt"] = proof.proven_at
-outputs |= {"adminSecret": engine.admin_secret, "databaseUrl": database.published_url}
+outputs |= {"adminSecret": engine.admin_secret, "databaseUrl": database.outside_url}
 for name, value in outputs.items():
     pulumi.export(name, value)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 import pulumi.runtime.config as runtime_config
 
-from components import access, debug_log, host, settings
+from components import access, debug_log, docker_command, host, production, settings
 from components.clerk import claims, instance_check, keys
 from components.clerk.client import ClerkClient, RetryPolicy
 from components.clerk.errors import ClerkError
+from components.docker_command import Docker
+from components.postgres import check as database_check
 from components.schema.directories import Schema, read_schema
+from components.schema.prepared_statements import prepared_statements
 from components.schema.problems import SchemaError
 
 
@@ -42,7 +47,10 @@ LookAtClerk = Callable[[settings.ClerkSettings, str], instance_check.InstanceFac
 
 
 def load() -> Checked:
-    """Checks the running Pulumi program's configuration, its files, the Docker host and a real Clerk's keys.
+    """Checks the running Pulumi program's configuration, its files, the Docker host, a real Clerk's keys and a
+    database that somebody else runs.
+
+    From here on this process's docker command speaks to the Docker host that the configuration names.
 
     Warnings go to the CLI.
 
@@ -50,14 +58,19 @@ def load() -> Checked:
     """
     debug_log.leave_out_properties()
     config, encrypted = _configured()
+    docker = docker_command.configured(pulumi.Config("docker").get, os.environ)
+    docker.direct(os.environ)
     try:
         checked = check(
             config,
             encrypted=encrypted,
             stack=pulumi.get_stack(),
-            environment=os.environ,
+            environment=_passphrase_of(pulumi.get_stack(), os.environ),
+            docker=docker,
+            misfits=docker_command.misfits(pulumi.Config("docker").get),
             look_at_host=host.gather,
             look_at_clerk=ask_clerk,
+            look_at_databases=database_check.gather,
         )
     except PreflightError as error:
         raise pulumi.RunError(str(error)) from None
@@ -80,30 +93,51 @@ def _configured() -> tuple[dict[str, object], frozenset[str]]:
     )
 
 
+def _passphrase_of(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` without the passphrase where the stack's secrets are encrypted in another way."""
+    try:
+        own = Path(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        own = ""
+    used = re.search(r"^encryptionsalt:", own, re.MULTILINE) is not None
+    return {key: value for key, value in environment.items() if used or key != "PULUMI_CONFIG_PASSPHRASE"}
+
+
 def check(
     config: Mapping[str, object],
     *,
     encrypted: frozenset[str],
     stack: str,
     environment: Mapping[str, str],
-    look_at_host: Callable[[settings.Settings], host.HostFacts],
+    docker: Docker,
+    misfits: Iterable[tuple[str, str]] = (),
+    look_at_host: Callable[[settings.Settings, Docker], host.HostFacts],
     look_at_clerk: LookAtClerk,
+    look_at_databases: database_check.LookAtDatabases,
 ) -> Checked:
     """Checks everything that `load` names.
 
     :param config: key without namespace to value, with the defaults filled in.
     :param encrypted: keys whose value is encrypted in the stack's file.
+    :param docker: the docker command for the Docker host that the configuration names.
+    :param misfits: keys of the Docker provider's that this command cannot follow, with what to do instead.
     :param look_at_host: gathers what is to be known of the Docker host.
     :param look_at_clerk: asks a real Clerk about its instance; the local one is never asked.
+    :param look_at_databases: asks a database that somebody else runs; a container of the stack's own is never asked.
     :raises PreflightError: with every problem.
     """
-    problems: list[str] = []
+    problems = [
+        f"{key}: is a setting of the Docker provider that the docker command has not\n    {remedy}"
+        for key, remedy in misfits
+    ]
     warnings: list[str] = []
     parsed: settings.Settings | None = None
     try:
         parsed = settings.parse(config, stack=stack, environment=environment, encrypted=encrypted)
     except settings.SettingsError as error:
         problems += map(str, error.problems)
+        if error.provisional is not None:
+            problems += map(str, production.problems(error.provisional))
     wanted: claims.Claims = {}
     if parsed is not None:
         template = parsed.clerk.template
@@ -130,7 +164,19 @@ def check(
         ):
             (problems if misfit.severity == "error" else warnings).append(str(misfit))
     if parsed is not None:
-        problems += map(str, host.problems(parsed, look_at_host(parsed)))
+        problems += map(str, production.problems(parsed))
+        warnings += production.warnings(parsed)
+        problems += map(str, host.problems(parsed, look_at_host(parsed, docker)))
+        if isinstance(parsed.postgres, settings.ExternalPostgresSettings):
+            found, notices = database_check.findings(parsed.postgres, look_at_databases(parsed.postgres))
+            problems += map(str, found)
+            warnings += notices
+            if parsed.postgres.pooler and schema is not None:
+                problems += [
+                    f"{place}: use_prepared_statements is true, yet databasePooler says that a pooler in "
+                    "transaction mode stands before this database\n    use_prepared_statements: false"
+                    for place in prepared_statements(schema.metadata)
+                ]
         if not parsed.clerk.local:
             secret_key = _secret_key(config, environment)
             errors, remarks = _instance_problems(parsed.clerk, look_at_clerk, secret_key)
@@ -174,8 +220,6 @@ def _instance_problems(
         issuer_key=clerk.issuer_key,
         jwks_key=clerk.jwks_key,
         keys_from_jwks=not clerk.template.signing_key,
-        production_stack=clerk.production,
-        development_keys_allowed=clerk.development_keys_allowed,
     )
     return (
         [str(finding) for finding in found if finding.severity == "error"],

@@ -15,10 +15,15 @@ _CONNECT_TIMEOUT = 10
 
 
 class Connections:
-    """A small pool. Connections are in autocommit mode: transactions are written out where wanted."""
+    """A small pool. Connections are in autocommit mode: transactions are written out where wanted.
 
-    def __init__(self, conninfo: str) -> None:
+    `prepare` says whether statements that come often may be prepared, which a pooler in transaction mode may
+    not bear.
+    """
+
+    def __init__(self, conninfo: str, *, prepare: bool = False) -> None:
         self._conninfo = conninfo
+        self._prepare_threshold = 5 if prepare else None
         self._idle: queue.LifoQueue[psycopg.Connection[tuple[object, ...]]] = queue.LifoQueue(_KEPT)
 
     def __repr__(self) -> str:
@@ -60,7 +65,12 @@ class Connections:
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         try:
-            return psycopg.connect(self._conninfo, autocommit=True, connect_timeout=_CONNECT_TIMEOUT)
+            return psycopg.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=_CONNECT_TIMEOUT,
+                prepare_threshold=self._prepare_threshold,
+            )
         except psycopg.ProgrammingError:
             # libpq quotes a string that it cannot read, password and all.
             raise psycopg.OperationalError("the connection string cannot be read") from None

@@ -50,6 +50,8 @@ class Settings:
     port: int
     cors: Cors
     apis: frozenset[str]
+    use_prepared_statements: bool
+    """For the metadata database; each source says it for itself."""
     admin_internal_errors: bool
     dev_mode: bool
     jwks_check_seconds: float
@@ -134,6 +136,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         port=int(port_text) if port_text.isdigit() else 0,
         cors=Cors(enabled=not flag("HASURA_GRAPHQL_DISABLE_CORS", False), domains=domains),
         apis=apis or DEFAULT_APIS,
+        use_prepared_statements=flag("HASURA_GRAPHQL_USE_PREPARED_STATEMENTS", True),
         admin_internal_errors=flag("HASURA_GRAPHQL_ADMIN_INTERNAL_ERRORS", True),
         dev_mode=flag("HASURA_GRAPHQL_DEV_MODE", False),
         jwks_check_seconds=float(check_text) if check_text.isdigit() else CHECK_EVERY,

@@ -42,10 +42,11 @@ class EngineState:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.catalog = Catalog(Connections(settings.metadata_database_url))
+        prepare = settings.use_prepared_statements
+        self.catalog = Catalog(Connections(settings.metadata_database_url, prepare=prepare))
         self._snapshot = Snapshot(resource_version=0, metadata={}, model=EMPTY)
         self._schemas: dict[tuple[str, bool], RoleSchema] = {}
-        self._pools: dict[str, Connections] = {}
+        self._pools: dict[tuple[str, bool], Connections] = {}
         self._change = threading.RLock()
         self._stop = threading.Event()
 
@@ -107,14 +108,12 @@ class EngineState:
                 url = self.source_url(source)
                 if isinstance(url, SourceFault):
                     break
-                return self._pool(url), _isolation(source)
+                return self._pool(url, prepare=_prepares(source)), _isolation(source)
         raise EngineError("not-exists", f'source with name "{name}" does not exist')
 
     def source_url(self, source: JsonObject) -> str | SourceFault:
         """The connection string of a source, or why there is none."""
-        configuration = source.get("configuration")
-        info = configuration.get("connection_info") if isinstance(configuration, dict) else None
-        url = info.get("database_url") if isinstance(info, dict) else None
+        url = _connection_info(source).get("database_url")
         if isinstance(url, str):
             return url
         if isinstance(url, dict) and isinstance(url.get("from_env"), str):
@@ -145,18 +144,20 @@ class EngineState:
                 )
                 continue
             url = self.source_url(source)
-            databases[name] = url if isinstance(url, SourceFault) else self._tables(url)
+            databases[name] = (
+                url if isinstance(url, SourceFault) else self._tables(url, prepare=_prepares(source))
+            )
         return databases
 
-    def _tables(self, url: str) -> Mapping[TableName, DatabaseTable] | SourceFault:
+    def _tables(self, url: str, *, prepare: bool) -> Mapping[TableName, DatabaseTable] | SourceFault:
         try:
-            with self._pool(url).connection() as connection:
+            with self._pool(url, prepare=prepare).connection() as connection:
                 return read_tables(connection)
         except psycopg.Error:
             return SourceFault(reason="connection error")
 
-    def _pool(self, url: str) -> Connections:
-        return self._pools.setdefault(url, Connections(url))
+    def _pool(self, url: str, *, prepare: bool) -> Connections:
+        return self._pools.setdefault((url, prepare), Connections(url, prepare=prepare))
 
     def _poll(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
@@ -174,10 +175,18 @@ def _sources(metadata: JsonObject) -> list[JsonObject]:
     return [each for each in sources if isinstance(each, dict)] if isinstance(sources, list) else []
 
 
-def _isolation(source: JsonObject) -> str:
+def _connection_info(source: JsonObject) -> JsonObject:
     configuration = source.get("configuration")
     info = configuration.get("connection_info") if isinstance(configuration, dict) else None
-    level = info.get("isolation_level") if isinstance(info, dict) else None
+    return info if isinstance(info, dict) else {}
+
+
+def _prepares(source: JsonObject) -> bool:
+    return _connection_info(source).get("use_prepared_statements") is True
+
+
+def _isolation(source: JsonObject) -> str:
+    level = _connection_info(source).get("isolation_level")
     levels = {"repeatable-read": "REPEATABLE READ", "serializable": "SERIALIZABLE"}
     return levels.get(str(level), "READ COMMITTED")
 

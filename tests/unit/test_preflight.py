@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from project import ROOT, stack_config
@@ -12,7 +16,9 @@ from components.clerk import keys
 from components.clerk.answers import Domain, Instance
 from components.clerk.errors import ClerkError, ErrorDetail
 from components.clerk.instance_check import InstanceFacts, Jwks
+from components.docker_command import Docker
 from components.host import HostFacts
+from components.postgres.check import Answers, DatabaseFacts, NoAnswer
 
 SECRET_KEY = "sk_test_canary" + "a" * 30
 FREE_HOST = HostFacts(docker_error=None, busy_ports={})
@@ -34,6 +40,8 @@ def check(
     *,
     host: HostFacts = FREE_HOST,
     secret_key: str = SECRET_KEY,
+    databases: Answers | None = None,
+    misfits: Sequence[tuple[str, str]] = (),
 ) -> tuple[preflight.Checked, list[str]]:
     asked: list[str] = []
 
@@ -43,17 +51,24 @@ def check(
             raise answer
         return answer
 
+    def look_at_databases(_external: settings.ExternalPostgresSettings) -> Answers:
+        assert databases is not None, "a database was asked"
+        return databases
+
     own = {
         "migrationsDirectory": str(ROOT / "migrations"),
         "metadataDirectory": str(ROOT / "hasura_metadata"),
     }
     checked = preflight.check(
         stack_config("dev") | own | change,
-        encrypted=frozenset(),
+        encrypted=settings.SECRET_KEYS,
         stack="dev",
         environment={"CLERK_SECRET_KEY": secret_key},
-        look_at_host=lambda _: host,
+        docker=Docker(),
+        misfits=misfits,
+        look_at_host=lambda _settings, _docker: host,
         look_at_clerk=look_at_clerk,
+        look_at_databases=look_at_databases,
     )
     return checked, asked
 
@@ -62,7 +77,7 @@ REAL = {"localClerk": "false", "clerkPublishableKey": keys.publishable_key_for(H
 
 
 def refused(
-    change: dict[str, str], answer: InstanceFacts | Exception = ONE_INSTANCE, **more: HostFacts
+    change: dict[str, str], answer: InstanceFacts | Exception = ONE_INSTANCE, **more: Any
 ) -> list[str]:
     with pytest.raises(preflight.PreflightError) as caught:
         check(change, answer, **more)
@@ -111,13 +126,92 @@ def test_a_jwks_that_is_never_read_again_is_a_warning() -> None:
     assert "without cache headers" in warning
 
 
+DIGEST = "@sha256:" + "0" * 64
+PRODUCTION = {
+    "production": "true",
+    "standIns": "false",
+    "protectData": "true",
+    "proof": "false",
+    "hasuraCpus": "1",
+    "postgresCpus": "1",
+    "hasuraImage": f"hasura/graphql-engine:v2.48.10{DIGEST}",
+    "postgresImage": f"postgres:17.12-trixie{DIGEST}",
+}
+
+
+def test_what_breaks_a_rule_of_production_is_told_with_what_is_missing() -> None:
+    problems = refused({"production": "true", "standIns": "false", "localClerk": "false"}, secret_key="")
+    said = [problem.partition(":")[0] for problem in problems]
+    assert said == [
+        "clerkPublishableKey",
+        "clerkSecretKey",
+        "postgresImage",
+        "hasuraImage",
+        "protectData",
+        "hasuraCpus",
+        "postgresCpus",
+    ]
+
+
 def test_development_keys_on_a_production_stack() -> None:
-    production = REAL | {"production": "true", "standIns": "false"}
-    [problem] = refused(production)
-    assert "this is a production stack" in problem
-    checked, _ = check(production | {"allowDevelopmentKeys": "true"})
+    [problem] = refused(REAL | PRODUCTION)
+    assert problem.startswith("clerkPublishableKey: is that of a development instance")
+    checked, _ = check(REAL | PRODUCTION | {"allowDevelopmentKeys": "true"})
     [warning] = checked.warnings
     assert "this is a production stack" in warning
+
+
+FACTS = DatabaseFacts(
+    version=17,
+    user="app",
+    installed=frozenset({"pgcrypto"}),
+    own_schemas=True,
+    public_schema=True,
+    through_pooler=False,
+)
+EXTERNAL = {"databaseUrl": "postgresql://app:canary@db.example.com:5432/shop"}
+
+
+def test_a_database_of_somebody_else_is_looked_at() -> None:
+    checked, _ = check(EXTERNAL, databases={"data": FACTS, "metadata": FACTS})
+    assert checked.warnings == ()
+    [problem] = refused(
+        EXTERNAL, databases={"data": FACTS, "metadata": replace(FACTS, installed=frozenset())}
+    )
+    assert problem.startswith(
+        "metadataDatabaseName: db.example.com:5432/hasura_metadata has no extension pgcrypto"
+    )
+    assert 'create extension "pgcrypto";' in problem
+
+
+def test_a_database_that_only_its_engine_reaches_is_passed_over_with_a_notice() -> None:
+    checked, _ = check(EXTERNAL, databases={"data": NoAnswer(reason="timed out", out_of_reach=True)})
+    [notice] = checked.warnings
+    assert notice.startswith("databaseUrl: db.example.com:5432/shop was not looked at")
+
+
+def test_a_source_that_prepares_statements_behind_a_pooler_is_named(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "hasura_metadata", tmp_path / "metadata")
+    file = tmp_path / "metadata/databases/databases.yaml"
+    file.write_text(
+        file.read_text().replace("use_prepared_statements: false", "use_prepared_statements: true")
+    )
+    own = EXTERNAL | {"metadataDirectory": str(tmp_path / "metadata")}
+    answers: Answers = {"data": FACTS, "metadata": FACTS}
+    check(own, databases=answers)
+    [problem] = refused(own | {"databasePooler": "true"}, databases=answers)
+    assert problem.startswith(f"{file}:8: use_prepared_statements is true, yet databasePooler")
+    other = file.read_text().replace("HASURA_GRAPHQL_DATABASE_URL", "WAREHOUSE_URL")
+    file.write_text(other)
+    check(own | {"databasePooler": "true"}, databases=answers)
+
+
+def test_what_the_docker_command_cannot_follow_is_told() -> None:
+    [problem] = refused({}, misfits=[("docker:sshOpts", "put the options into ~/.ssh/config")])
+    assert problem == (
+        "docker:sshOpts: is a setting of the Docker provider that the docker command has not\n"
+        "    put the options into ~/.ssh/config"
+    )
 
 
 @pytest.mark.parametrize("code", ["unreachable", "timeout"])

@@ -8,6 +8,7 @@ import pytest
 
 from components import preflight
 from components.clerk import keys
+from components.docker_command import Docker
 from components.host import HostFacts
 from local.clerk.server import serving
 from tests.unit.project import stack_config
@@ -26,8 +27,10 @@ def check(clerk_url: str, change: dict[str, str], secret_key: str) -> preflight.
         encrypted=frozenset(),
         stack="dev",
         environment={"CLERK_SECRET_KEY": secret_key},
-        look_at_host=lambda _: HostFacts(docker_error=None, busy_ports={}),
+        docker=Docker(),
+        look_at_host=lambda _settings, _docker: HostFacts(docker_error=None, busy_ports={}),
         look_at_clerk=preflight.ask_clerk,
+        look_at_databases=lambda _: {},
     )
 
 
@@ -55,14 +58,6 @@ def test_a_key_that_the_instance_does_not_take(local_clerk: LocalClerk) -> None:
     with pytest.raises(preflight.PreflightError, match="clerkSecretKey: Clerk, GET /v1/instance") as caught:
         check(local_clerk.url, {}, "sk_test_CANARYcanary0123456789")
     assert "CANARY" not in str(caught.value)
-
-
-def test_development_keys_on_a_production_stack(local_clerk: LocalClerk) -> None:
-    production = {"production": "true", "standIns": "false"}
-    with pytest.raises(preflight.PreflightError, match="those of a development instance"):
-        check(local_clerk.url, production, local_clerk.running.secret_key)
-    allowed = production | {"allowDevelopmentKeys": "true"}
-    assert len(check(local_clerk.url, allowed, local_clerk.running.secret_key).warnings) == 1
 
 
 def test_without_network_the_preview_goes_on(local_clerk: LocalClerk) -> None:
