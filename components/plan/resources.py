@@ -56,6 +56,12 @@ def _container(noun: str, *, away: str, back: str) -> ResourceKind:
     )
 
 
+_FILES: Final = ResourceKind(
+    noun="volume of files",
+    replace=Meaning(says="its files are the configuration's and are written again"),
+    delete=Meaning(says="its files are the configuration's"),
+)
+
 KINDS: Final[Mapping[str, ResourceKind]] = {
     "docker:index/container:Container": ResourceKind(
         noun="container",
@@ -85,6 +91,8 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
         replace=Meaning(risk=Risk.DESTROYS, says="whatever is in it is lost; the new one is empty"),
         delete=Meaning(risk=Risk.DESTROYS, says="whatever is in it is lost"),
     ),
+    "docker:index/volume:Volume/postgres-files": _FILES,
+    "docker:index/volume:Volume/hasura-files": _FILES,
     "docker:index/network:Network": ResourceKind(
         noun="network",
         replace=Meaning(risk=Risk.INTERRUPTS, says="all containers of the stack lose their connections"),
@@ -95,6 +103,29 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
     ),
     "pulumi-python:dynamic/docker:ContainerHealth": ResourceKind(
         noun="health", update=Meaning(says="waits until the container is healthy")
+    ),
+    "pulumi-python:dynamic/docker:PidsLimit": ResourceKind(
+        noun="limit of processes",
+        create=Meaning(says="in force at once; nothing is interrupted"),
+        update=Meaning(says="in force at once; nothing is interrupted"),
+    ),
+    "pulumi-python:dynamic/docker:VolumeFiles": ResourceKind(
+        noun="files", update=Meaning(says="written anew; what has read them keeps what it read")
+    ),
+    "pulumi-python:dynamic/postgres:SuperuserPassword": ResourceKind(
+        noun="superuser's password",
+        create=Meaning(says="takes the place of the one that the volume was made with"),
+        update=Meaning(says="changed at the server; sessions stay"),
+    ),
+    "pulumi-python:dynamic/postgres:EngineLogin": ResourceKind(
+        noun="engine's login",
+        create=Meaning(says="made"),
+        update=Meaning(says="made beside the one that is in use"),
+    ),
+    "pulumi-python:dynamic/postgres:RetiredLogins": ResourceKind(
+        noun="engine's former logins",
+        create=Meaning(says="removed, where there are any, once the engine is healthy"),
+        update=Meaning(says="removed, where there are any, once the engine is healthy"),
     ),
     "pulumi-python:dynamic/secret:GeneratedSecret": ResourceKind(
         noun="secret",

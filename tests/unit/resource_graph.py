@@ -11,6 +11,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks, rpc, set_all_config
+from pulumi.runtime import resource as runtime_resource
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
@@ -31,6 +32,7 @@ class Registered:
     deleted_with: str
     depends_on: frozenset[str]
     replace_on_changes: tuple[str, ...]
+    before_create: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class _Monitor(mocks.MockMonitor):
             deleted_with=_key(request.deletedWith),
             depends_on=frozenset(map(_key, request.dependencies)),
             replace_on_changes=tuple(request.replaceOnChanges),
+            before_create=tuple(request.hooks.before_create),
         )
         return answer
 
@@ -108,6 +111,17 @@ def _holds_secret(value: Any) -> bool:
     return any(map(_holds_secret, fields.values()))
 
 
+class _Callbacks:
+    """Takes hooks, as the SDK's own server would; Pulumi's mocks have none."""
+
+    def register_resource_hook(self, _hook: pulumi.ResourceHook) -> None:
+        return None
+
+
+async def _callbacks() -> _Callbacks:
+    return _Callbacks()
+
+
 def deploy(config: Mapping[str, object], *, stack: str, encrypted: frozenset[str] = frozenset()) -> Graph:
     """Runs the program under mocks.
 
@@ -124,8 +138,9 @@ def deploy(config: Mapping[str, object], *, stack: str, encrypted: frozenset[str
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
-    original = pulumi.export
+    original, original_callbacks = pulumi.export, runtime_resource._get_callbacks
     pulumi.export = exported.__setitem__
+    runtime_resource._get_callbacks = _callbacks  # type: ignore[assignment]
     try:
         _sync_await(run_pulumi_func(program))
         resolved = {
@@ -138,4 +153,5 @@ def deploy(config: Mapping[str, object], *, stack: str, encrypted: frozenset[str
         )
     finally:
         pulumi.export = original
+        runtime_resource._get_callbacks = original_callbacks
     return Graph(resources=monitor.registered, outputs=resolved, secret_outputs=secret)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pulumi
 import pytest
-from project import ROOT, stack_config
+from project import CA, ROOT, stack_config
 from resource_graph import Graph, Registered, deploy
 
 from components import host, preflight
@@ -16,99 +16,79 @@ from components.clerk import keys
 from components.clerk.answers import Domain, Instance
 from components.clerk.instance_check import InstanceFacts, Jwks
 from components.container import Image
+from components.hasura.environment import SECRETS
 from components.proof.provider import INPUTS
 from local.images import stack as stack_images
 
 DYNAMIC = "pulumi-python:dynamic"
 STACK = "Stack/clerk-hasura-dev"
+POSTGRES, LOCAL_CLERK, HASURA = (
+    "PostgresContainer/postgres",
+    "LocalClerk/local-clerk",
+    "HasuraContainer/hasura",
+)
 
 # key: (type, parent, secret inputs, protected on a stack that keeps its data)
-EXPECTED = {
+EXPECTED: dict[str, tuple[str, str, set[str], bool]] = {
     "Network/network": ("docker:index/network:Network", STACK, set(), False),
     "PostgresContainer/postgres": ("clerk-hasura:postgres:PostgresContainer", STACK, set(), False),
-    "GeneratedSecret/postgres-superuser-password": (
+    "GeneratedSecret/postgres-initial-password": (
         f"{DYNAMIC}/secret:GeneratedSecret",
-        "PostgresContainer/postgres",
+        POSTGRES,
         set(),
         False,
     ),
-    "GeneratedSecret/postgres-owner-password": (
-        f"{DYNAMIC}/secret:GeneratedSecret",
-        "PostgresContainer/postgres",
-        set(),
+    "GeneratedSecret/superuser-password": (f"{DYNAMIC}/secret:GeneratedSecret", POSTGRES, set(), False),
+    "GeneratedSecret/engine-login-password": (f"{DYNAMIC}/secret:GeneratedSecret", POSTGRES, set(), False),
+    "Volume/postgres-data": ("docker:index/volume:Volume", POSTGRES, set(), True),
+    "RemoteImage/postgres-image": ("docker:index/remoteImage:RemoteImage", POSTGRES, set(), False),
+    "Volume/postgres-files": ("docker:index/volume:Volume", POSTGRES, set(), False),
+    "VolumeFiles/postgres-files": (f"{DYNAMIC}/docker:VolumeFiles", POSTGRES, {"digests", "files"}, False),
+    "Container/postgres": ("docker:index/container:Container", POSTGRES, set(), False),
+    "PidsLimit/postgres-pids-limit": (f"{DYNAMIC}/docker:PidsLimit", POSTGRES, set(), False),
+    "ContainerHealth/postgres-healthy": (f"{DYNAMIC}/docker:ContainerHealth", POSTGRES, set(), False),
+    "SuperuserPassword/superuser": (
+        f"{DYNAMIC}/postgres:SuperuserPassword",
+        POSTGRES,
+        {"initial", "password"},
         False,
     ),
-    "Volume/postgres-data": ("docker:index/volume:Volume", "PostgresContainer/postgres", set(), True),
-    "RemoteImage/postgres-image": (
-        "docker:index/remoteImage:RemoteImage",
-        "PostgresContainer/postgres",
-        set(),
+    "postgresql/postgres": ("pulumi:providers:postgresql", POSTGRES, {"password"}, False),
+    "Role/engine-role": ("postgresql:index/role:Role", POSTGRES, set(), False),
+    "Role/databases-owner": ("postgresql:index/role:Role", POSTGRES, set(), False),
+    "Database/database": ("postgresql:index/database:Database", POSTGRES, set(), True),
+    "Grant/database-database": ("postgresql:index/grant:Grant", POSTGRES, set(), False),
+    "Grant/database-schema": ("postgresql:index/grant:Grant", POSTGRES, set(), False),
+    "Extension/database-pgcrypto": ("postgresql:index/extension:Extension", POSTGRES, set(), False),
+    "Database/metadata-database": ("postgresql:index/database:Database", POSTGRES, set(), True),
+    "Grant/metadata-database-database": ("postgresql:index/grant:Grant", POSTGRES, set(), False),
+    "Grant/metadata-database-schema": ("postgresql:index/grant:Grant", POSTGRES, set(), False),
+    "Extension/metadata-database-pgcrypto": ("postgresql:index/extension:Extension", POSTGRES, set(), False),
+    "EngineLogin/engine-login": (
+        f"{DYNAMIC}/postgres:EngineLogin",
+        POSTGRES,
+        {"password", "superuser_password"},
         False,
     ),
-    "ContainerHealth/postgres-healthy": (
-        f"{DYNAMIC}/docker:ContainerHealth",
-        "PostgresContainer/postgres",
-        set(),
-        False,
-    ),
-    "Container/postgres": ("docker:index/container:Container", "PostgresContainer/postgres", {"envs"}, False),
-    "postgresql/postgres": ("pulumi:providers:postgresql", "PostgresContainer/postgres", {"password"}, False),
-    "Role/database-owner": ("postgresql:index/role:Role", "PostgresContainer/postgres", {"password"}, False),
-    "Database/database": ("postgresql:index/database:Database", "PostgresContainer/postgres", set(), True),
-    "Database/metadata-database": (
-        "postgresql:index/database:Database",
-        "PostgresContainer/postgres",
-        set(),
-        True,
-    ),
-    "Extension/database-pgcrypto": (
-        "postgresql:index/extension:Extension",
-        "PostgresContainer/postgres",
-        set(),
-        False,
-    ),
-    "Extension/metadata-database-pgcrypto": (
-        "postgresql:index/extension:Extension",
-        "PostgresContainer/postgres",
-        set(),
+    "RetiredLogins/retired-logins": (
+        f"{DYNAMIC}/postgres:RetiredLogins",
+        POSTGRES,
+        {"superuser_password"},
         False,
     ),
     "LocalClerk/local-clerk": ("clerk-hasura:local:LocalClerk", STACK, set(), False),
-    "Volume/local-clerk-data": ("docker:index/volume:Volume", "LocalClerk/local-clerk", set(), False),
-    "RemoteImage/clerk-image": (
-        "docker:index/remoteImage:RemoteImage",
-        "LocalClerk/local-clerk",
-        set(),
-        False,
-    ),
-    "ContainerHealth/clerk-healthy": (
-        f"{DYNAMIC}/docker:ContainerHealth",
-        "LocalClerk/local-clerk",
-        set(),
-        False,
-    ),
-    "Container/clerk": ("docker:index/container:Container", "LocalClerk/local-clerk", set(), False),
+    "Volume/local-clerk-data": ("docker:index/volume:Volume", LOCAL_CLERK, set(), False),
+    "RemoteImage/clerk-image": ("docker:index/remoteImage:RemoteImage", LOCAL_CLERK, set(), False),
+    "Container/clerk": ("docker:index/container:Container", LOCAL_CLERK, set(), False),
+    "PidsLimit/clerk-pids-limit": (f"{DYNAMIC}/docker:PidsLimit", LOCAL_CLERK, set(), False),
+    "ContainerHealth/clerk-healthy": (f"{DYNAMIC}/docker:ContainerHealth", LOCAL_CLERK, set(), False),
     "JwtTemplate/jwt-template": (f"{DYNAMIC}/clerk:JwtTemplate", STACK, set(), False),
     "HasuraContainer/hasura": ("clerk-hasura:hasura:HasuraContainer", STACK, set(), False),
-    "GeneratedSecret/hasura-admin-secret": (
-        f"{DYNAMIC}/secret:GeneratedSecret",
-        "HasuraContainer/hasura",
-        set(),
-        False,
-    ),
-    "RemoteImage/hasura-image": (
-        "docker:index/remoteImage:RemoteImage",
-        "HasuraContainer/hasura",
-        set(),
-        False,
-    ),
-    "ContainerHealth/hasura-healthy": (
-        f"{DYNAMIC}/docker:ContainerHealth",
-        "HasuraContainer/hasura",
-        set(),
-        False,
-    ),
-    "Container/hasura": ("docker:index/container:Container", "HasuraContainer/hasura", {"envs"}, False),
+    "GeneratedSecret/hasura-admin-secret": (f"{DYNAMIC}/secret:GeneratedSecret", HASURA, set(), False),
+    "RemoteImage/hasura-image": ("docker:index/remoteImage:RemoteImage", HASURA, set(), False),
+    "Container/hasura": ("docker:index/container:Container", HASURA, {"envs"}, False),
+    "PidsLimit/hasura-pids-limit": (f"{DYNAMIC}/docker:PidsLimit", HASURA, set(), False),
+    "ContainerHealth/hasura-healthy": (f"{DYNAMIC}/docker:ContainerHealth", HASURA, set(), False),
     "Migrations/migrations": (f"{DYNAMIC}/hasura:Migrations", STACK, {"admin_secret"}, False),
     "Metadata/metadata": (f"{DYNAMIC}/hasura:Metadata", STACK, {"admin_secret"}, False),
     "RowIsolation/row-isolation": (
@@ -142,8 +122,12 @@ def _no_docker_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PULUMI_CONFIG_PASSPHRASE", "CLERK_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(preflight, "ask_clerk", lambda _clerk, _key: REAL_CLERK)
-    monkeypatch.setattr(host, "gather", lambda _: host.HostFacts(docker_error=None, busy_ports={}))
-    monkeypatch.setattr(stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1"))
+    monkeypatch.setattr(
+        host, "gather", lambda _settings, _docker: host.HostFacts(docker_error=None, busy_ports={})
+    )
+    monkeypatch.setattr(
+        stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1", user="999:999")
+    )
 
 
 @pytest.fixture
@@ -198,6 +182,7 @@ def test_a_stack_with_a_real_clerk_has_nothing_local() -> None:
         "RemoteImage/clerk-image",
         "Container/clerk",
         "ContainerHealth/clerk-healthy",
+        "PidsLimit/clerk-pids-limit",
     }
     assert graph.outputs["jwksUrl"] == "https://clerk.example.com/.well-known/jwks.json"
     assert graph.resources["JwtTemplate/jwt-template"].inputs["api_url"] == "https://api.clerk.com"
@@ -237,11 +222,17 @@ def test_generated_secrets_are_secret_outputs(dev: Graph) -> None:
 
 def test_each_waits_for_what_it_needs(dev: Graph) -> None:
     needs = {
-        "ContainerHealth/postgres-healthy": {"Container/postgres"},
-        "postgresql/postgres": {"ContainerHealth/postgres-healthy"},
-        "Role/database-owner": {"ContainerHealth/postgres-healthy"},
-        "Database/database": {"Role/database-owner"},
+        "Container/postgres": {"VolumeFiles/postgres-files", "Network/network", "Volume/postgres-data"},
+        "PidsLimit/postgres-pids-limit": {"Container/postgres"},
+        "ContainerHealth/postgres-healthy": {"PidsLimit/postgres-pids-limit"},
+        "SuperuserPassword/superuser": {"ContainerHealth/postgres-healthy"},
+        "postgresql/postgres": {"SuperuserPassword/superuser"},
+        "Role/engine-role": {"SuperuserPassword/superuser"},
+        "Database/database": {"Role/databases-owner"},
+        "Grant/database-schema": {"Database/database", "Role/engine-role"},
         "Extension/database-pgcrypto": {"Database/database"},
+        "EngineLogin/engine-login": {"Database/database", "Grant/metadata-database-schema"},
+        "RetiredLogins/retired-logins": {"ContainerHealth/hasura-healthy", "EngineLogin/engine-login"},
         "Container/clerk": {"Network/network", "Volume/local-clerk-data"},
         "JwtTemplate/jwt-template": {"ContainerHealth/clerk-healthy"},
         "Container/hasura": {
@@ -251,6 +242,7 @@ def test_each_waits_for_what_it_needs(dev: Graph) -> None:
             "Database/metadata-database",
             "Extension/database-pgcrypto",
             "Extension/metadata-database-pgcrypto",
+            "EngineLogin/engine-login",
         },
         "Migrations/migrations": {"ContainerHealth/hasura-healthy"},
         "Metadata/metadata": {"Migrations/migrations"},
@@ -266,15 +258,19 @@ def test_each_waits_for_what_it_needs(dev: Graph) -> None:
 
 def test_what_lives_in_another_goes_with_it(dev: Graph) -> None:
     inside = {key: resource.deleted_with for key, resource in dev.resources.items() if resource.deleted_with}
-    assert inside == {
-        "Role/database-owner": "Volume/postgres-data",
-        "Database/database": "Volume/postgres-data",
-        "Database/metadata-database": "Volume/postgres-data",
-        "Extension/database-pgcrypto": "Volume/postgres-data",
-        "Extension/metadata-database-pgcrypto": "Volume/postgres-data",
-        "ContainerHealth/postgres-healthy": "Container/postgres",
-        "ContainerHealth/clerk-healthy": "Container/clerk",
-        "ContainerHealth/hasura-healthy": "Container/hasura",
+    in_volume = {
+        key: "Volume/postgres-data"
+        for key in EXPECTED
+        if key.split("/")[0]
+        in ("Role", "Database", "Grant", "Extension", "SuperuserPassword", "EngineLogin", "RetiredLogins")
+    }
+    in_container = {
+        f"{kind}/{part}-{what}": f"Container/{part}"
+        for part in ("postgres", "clerk", "hasura")
+        for kind, what in (("ContainerHealth", "healthy"), ("PidsLimit", "pids-limit"))
+    }
+    assert inside == in_volume | in_container | {
+        "VolumeFiles/postgres-files": "Volume/postgres-files",
         "Migrations/migrations": "Container/hasura",
         "Metadata/metadata": "Container/hasura",
         "JwtTemplate/jwt-template": "Container/clerk",
@@ -288,12 +284,81 @@ def test_every_container_is_hardened_and_checked_in_the_same_way(dev: Graph) -> 
     for container in containers:
         assert container.inputs["name"] == f"clerk-hasura-dev-{container.name}"
         assert container.inputs["securityOpts"] == ["no-new-privileges:true"]
+        assert container.inputs["capabilities"] == {"drops": ["ALL"]}
+        assert container.inputs["readOnly"] is True
+        assert container.inputs["tmpfs"]["/tmp"] == "size=64m,mode=1777"
+        assert container.inputs["user"].partition(":")[0] not in ("", "0", "root")
+        assert container.inputs["memory"] == container.inputs["memorySwap"] > 0
         assert container.inputs["restart"] == "unless-stopped"
         assert container.inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}
         assert container.inputs["networkMode"] == "bridge"
         assert container.inputs["healthcheck"]["startPeriod"] == "2m0s"
         assert [port["ip"] for port in container.inputs["ports"]] == ["127.0.0.1"]
         assert "healthcheck" in container.replace_on_changes
+        assert container.before_create == (f"free-the-name-of-{container.name}",)
+
+
+EXTERNAL = {
+    "databaseUrl": "postgresql://app:canary%2F1@db.example.com:5432/shop?sslmode=require&application_name=x",
+    "databaseCaCertificate": CA,
+    "databasePooler": "true",
+}
+
+
+def test_a_database_of_somebody_else_is_used_and_nothing_is_made_in_it() -> None:
+    graph = production(EXTERNAL, "databaseUrl")
+    local = {key for key in EXPECTED if key.startswith(("LocalClerk", "Volume/local")) or "clerk-" in key}
+    kept = {key for key, (_, parent, _, _) in EXPECTED.items() if parent != POSTGRES} - {POSTGRES} - local
+    assert set(graph.resources) - {STACK} == kept - {"Container/clerk"} | {
+        "Volume/hasura-files",
+        "VolumeFiles/hasura-files",
+    }
+    assert set(graph.outputs) >= {"graphqlUrl", "databaseUrl", "adminSecret"}
+    assert graph.secret_outputs == {"adminSecret", "databaseUrl"}
+    assert graph.outputs["databaseUrl"] == (
+        "postgresql://app:canary%2F1@db.example.com:5432/shop?application_name=x&sslmode=verify-full"
+    )
+    engine = environment(graph.resources["Container/hasura"])
+    tls = "sslmode=verify-full&sslrootcert=/etc/clerk-hasura/database-ca.pem"
+    login = "postgresql://app:canary%2F1@db.example.com:5432"
+    assert engine["HASURA_GRAPHQL_DATABASE_URL"] == f"{login}/shop?application_name=x&{tls}"
+    assert (
+        engine["HASURA_GRAPHQL_METADATA_DATABASE_URL"] == f"{login}/hasura_metadata?application_name=x&{tls}"
+    )
+    assert engine["HASURA_GRAPHQL_USE_PREPARED_STATEMENTS"] == "false"
+    assert graph.resources["VolumeFiles/hasura-files"].inputs["files"] == {"database-ca.pem": CA}
+    for key, resource in graph.resources.items():
+        plain = {name: value for name, value in resource.inputs.items() if name not in resource.secrets}
+        assert "canary" not in json.dumps(plain, default=str), key
+
+
+@pytest.mark.parametrize(
+    ("change", "tls"),
+    [
+        ({}, "sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt"),
+        ({"databaseTls": "require"}, "sslmode=require"),
+        ({"databaseTls": "disable"}, "sslmode=disable"),
+    ],
+)
+def test_tls_of_a_database_without_an_authority_of_its_own(change: dict[str, str], tls: str) -> None:
+    by_parts = {
+        "databaseHost": "::1",
+        "databasePort": "6432",
+        "databaseUser": "app",
+        "databasePassword": "p@ss",
+    }
+    graph = production(by_parts | change, "databasePassword")
+    engine = environment(graph.resources["Container/hasura"])
+    assert engine["HASURA_GRAPHQL_DATABASE_URL"] == f"postgresql://app:p%40ss@[::1]:6432/app?{tls}"
+    assert "HASURA_GRAPHQL_USE_PREPARED_STATEMENTS" not in engine
+    assert "Volume/hasura-files" not in graph.resources
+
+
+def test_only_what_is_named_as_secret_is_secret(dev: Graph) -> None:
+    engine = environment(dev.resources["Container/hasura"])
+    assert set(engine) >= SECRETS
+    held = {name for name, value in engine.items() if "value-of-" in value}
+    assert held == SECRETS - {"HASURA_GRAPHQL_JWT_SECRET"}
 
 
 def test_the_engine_trusts_the_clerk_of_its_stack(dev: Graph) -> None:
@@ -396,9 +461,25 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
     [
         ("hasuraPort", "18080", "Container/hasura", 18080),
         ("postgresPort", "25432", "Container/postgres", 25432),
+        ("postgresPort", "25432", "SuperuserPassword/superuser", 25432),
         ("localClerkPort", "19500", "Container/clerk", 19500),
         ("postgresMaxConnections", "321", "Container/postgres", "max_connections=321"),
-        ("postgresSharedBuffersMb", "256", "Container/postgres", "shared_buffers=256MB"),
+        ("postgresMemoryMb", "1024", "Container/postgres", "shared_buffers=256MB"),
+        ("postgresMemoryMb", "1024", "Container/postgres", 1024),
+        ("postgresCpus", "1.5", "Container/postgres", "1.5"),
+        ("postgresAddress", "127.0.0.1:25432", "SuperuserPassword/superuser", 25432),
+        ("postgresAddress", "127.0.0.1:25432", "postgresql/postgres", "25432"),
+        ("hasuraMemoryMb", "2048", "Container/hasura", 2048),
+        ("hasuraCpus", "2", "Container/hasura", "2.0"),
+        ("hasuraStopSeconds", "70", "Container/hasura", 70),
+        ("hasuraStopSeconds", "70", "Container/hasura", "HASURA_GRAPHQL_GRACEFUL_SHUTDOWN_TIMEOUT=65"),
+        ("hasuraAdminUrl", "http://127.0.0.1:18080", "Migrations/migrations", "http://127.0.0.1:18080"),
+        ("pidsLimit", "700", "PidsLimit/hasura-pids-limit", 700),
+        ("bindAddress", "192.0.2.1", "Container/hasura", "192.0.2.1"),
+        ("bindAddress", "192.0.2.1", "Container/postgres", "127.0.0.1"),
+        ("secretsRotation", "2026-11", "GeneratedSecret/hasura-admin-secret", "2026-11"),
+        ("secretsRotation", "2026-11", "GeneratedSecret/superuser-password", "2026-11"),
+        ("secretsRotation", "2026-11", "EngineLogin/engine-login", "hasura_05e01bd6"),
         ("postgresStopSeconds", "77", "Container/postgres", 77),
         ("hasuraConnections", "33", "Container/hasura", "HASURA_GRAPHQL_PG_CONNECTIONS=33"),
         ("startSeconds", "45", "ContainerHealth/hasura-healthy", 45),
@@ -411,7 +492,9 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
             "hasura/graphql-engine:v2.48.9",
         ),
         ("databaseName", "shop", "Database/database", "shop"),
-        ("databaseOwner", "owner", "Role/database-owner", "owner"),
+        ("databaseRole", "engine", "Role/databases-owner", "engine_owner"),
+        ("databaseRole", "engine", "Database/database", "engine_owner"),
+        ("databaseRole", "engine", "Role/engine-role", "engine"),
         ("jwtTemplateName", "api", "JwtTemplate/jwt-template", "api"),
         ("jwtTemplateLifetime", "90", "JwtTemplate/jwt-template", 90),
         ("jwtTemplateClockSkew", "9", "JwtTemplate/jwt-template", 9),

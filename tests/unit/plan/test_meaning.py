@@ -466,8 +466,11 @@ def test_the_ledger_comes_before_the_state() -> None:
 
 
 def test_every_kind_of_this_project_is_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "gather", lambda _: host.HostFacts(docker_error=None, busy_ports={}))
-    monkeypatch.setattr(stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1"))
+    facts = host.HostFacts(docker_error=None, busy_ports={})
+    monkeypatch.setattr(host, "gather", lambda _settings, _docker: facts)
+    monkeypatch.setattr(
+        stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1", user="1")
+    )
     graph = deploy(stack_config("dev"), stack="dev")
     shown = {(r.type, r.name) for r in graph.resources.values() if is_shown(r.type)}
     assert len(shown) > 20
