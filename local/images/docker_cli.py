@@ -76,6 +76,12 @@ def is_present(image: str) -> bool:
     raise ImageError(_not_answering(message))
 
 
+def digests(image: str) -> list[str]:
+    """Give a local image's names by digest, one for each repository that it was pulled from."""
+    result = _run(["image", "inspect", "--format", "{{json .RepoDigests}}", image])
+    return list(json.loads(result.stdout) or []) if result.returncode == 0 else []
+
+
 def pull(image: str, progress: Progress) -> tuple[PullFailure, str] | None:
     """Pull `image` under exactly this name.
 
