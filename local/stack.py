@@ -21,7 +21,7 @@ from components.settings import PROJECT
 from local import toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PARTS: Final = ("postgres", "clerk", "hasura")
+PARTS: Final = ("postgres", "postgres-files", "clerk", "hasura", "hasura-files")
 PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
 """With these `components.plan` ends when there is a plan."""
 
@@ -101,8 +101,8 @@ def _start(stack: str, environment: Mapping[str, str]) -> None:
         raise CommandError(
             f"This copy of the project has no stack {stack}, yet Docker has one: another copy runs it, or its state "
             f"was lost. Nothing was touched.\n"
-            f"  Another copy: take it down there with `make down`, or give this one a stack with ports of its own "
-            f"(copy Pulumi.{stack}.yaml to Pulumi.NAME.yaml, set the ports in it, make up STACK=NAME).\n"
+            f"  Another copy: take it down there with `make down`, or give this one a stack of another name "
+            f"(copy Pulumi.{stack}.yaml to Pulumi.NAME.yaml without its ports, make up STACK=NAME).\n"
             f"  Its state was lost: what follows removes it, with its data.\n{removal}"
         )
     if resources is None:

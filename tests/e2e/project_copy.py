@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from local import toolchain
 
@@ -42,9 +46,11 @@ class ProjectCopy:
 
     :param folder: an empty folder.
     :param stack: name of the stack; names of containers follow from it.
+    :param config: configuration that differs from the local stack's; None for what it leaves to the default.
+        Its ports are free ones, unless they are given here.
     """
 
-    def __init__(self, folder: Path, stack: str) -> None:
+    def __init__(self, folder: Path, stack: str, config: Mapping[str, str | None] | None = None) -> None:
         self.folder, self.stack = folder, stack
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -60,10 +66,8 @@ class ProjectCopy:
                 shutil.copy2(source, target, follow_symlinks=False)
         # The set-up's own work is tested elsewhere; its results are shared.
         (folder / ".venv").symlink_to(ROOT / ".venv")
-        self.ports = dict(zip(("postgresPort", "hasuraPort", "localClerkPort"), _free_ports(3), strict=True))
-        dev = (folder / "Pulumi.dev.yaml").read_text()
-        lines = "".join(f'  clerk-hasura:{key}: "{port}"\n' for key, port in self.ports.items())
-        (folder / f"Pulumi.{stack}.yaml").write_text(dev.replace("config:\n", f"config:\n{lines}", 1))
+        self.ports = dict(zip(("postgresPort", "hasuraPort", "localClerkPort"), free_ports(3), strict=True))
+        self._configure({key: str(port) for key, port in self.ports.items()} | dict(config or {}))
         for command in (
             ["init", "--quiet"],
             ["add", "--all"],
@@ -76,6 +80,23 @@ class ProjectCopy:
         # A home of its own, so that whatever is written there is seen; the cache stays the user's.
         own |= {"CLERK_HASURA_CACHE": str(toolchain.cache_folder()), "STACK": stack, "NO_COLOR": "1"}
         self.environment = {**own, **toolchain.environment(folder, own), "HOME": str(self.home)}
+
+    def _configure(self, config: Mapping[str, str | None]) -> None:
+        own = yaml.safe_load((self.folder / "Pulumi.dev.yaml").read_text())
+        names = {key: key if ":" in key else f"clerk-hasura:{key}" for key in config}
+        kept = {key: value for key, value in own["config"].items() if key not in names.values()}
+        given = {names[key]: value for key, value in config.items() if value is not None}
+        (self.folder / f"Pulumi.{self.stack}.yaml").write_text(
+            yaml.safe_dump({**own, "config": kept | given}, sort_keys=False)
+        )
+
+    def beside(self, stack: str, config: Mapping[str, str | None], **environment: str) -> ProjectCopy:
+        """The same working copy with another stack."""
+        other = copy.copy(self)
+        other.stack = stack
+        other.environment = {**self.environment, "STACK": stack, **environment}
+        other._configure(config)
+        return other
 
     def run(self, *command: str, timeout: float = 600, **environment: str) -> Run:
         """Runs a command in the copy."""
@@ -102,12 +123,12 @@ class ProjectCopy:
         """`pulumi up` as a pipeline calls it."""
         return self.pulumi("up", "--yes", "--skip-preview")
 
-    def outputs(self) -> dict[str, str]:
+    def outputs(self, **environment: str) -> dict[str, str]:
         """The stack's outputs with secrets."""
         shown = subprocess.run(
             ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", self.stack],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | environment,
             check=True,
             capture_output=True,
             text=True,
@@ -138,7 +159,7 @@ class ProjectCopy:
             subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [held.getsockname()[1] for held in sockets]
     for held in sockets:

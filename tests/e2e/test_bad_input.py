@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -39,6 +41,8 @@ def edited(fresh: ProjectCopy) -> Iterator[Callable[[str, str | bytes | None], P
     for path, content in before.items():
         if content is None:
             path.unlink(missing_ok=True)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
         else:
             path.write_bytes(content)
 
@@ -94,7 +98,34 @@ def test_a_port_in_use_is_named_with_its_key(fresh: ProjectCopy) -> None:
     with socket.create_server(("127.0.0.1", fresh.ports["hasuraPort"])):
         said = fresh.pulumi("preview").failed()
     assert f"hasuraPort: port {fresh.ports['hasuraPort']} on 127.0.0.1 is taken" in said
+    [free] = re.findall(r"pulumi config set hasuraPort (\d+)    # free now", said)
+    socket.create_server(("127.0.0.1", int(free))).close()
     assert fresh.left() == []
+
+
+@pytest.mark.parametrize("name", ["prod", "staging"])
+def test_a_new_environment_is_told_at_once_what_it_lacks(fresh: ProjectCopy, name: str) -> None:
+    other = fresh.beside(f"{fresh.stack}-{name}", {})
+    shutil.copy(fresh.folder / f"Pulumi.{name}.yaml", fresh.folder / f"Pulumi.{other.stack}.yaml")
+    own = {} if name == "prod" else {"PULUMI_CONFIG_PASSPHRASE": "own"}
+    other.pulumi("stack", "init", **own).ok()
+    said = other.pulumi("preview", **own).failed()
+    expected = {
+        "clerkPublishableKey: is not set": "pulumi config set clerkPublishableKey pk_test_...",
+        "clerkSecretKey: is not set": "pulumi config set --secret clerkSecretKey",
+    }
+    if name == "prod":
+        expected |= {
+            "secretsprovider: is the public passphrase": "pulumi stack change-secrets-provider",
+            "postgresImage: has no digest": f"make pin-images STACK={other.stack}",
+            "hasuraImage: has no digest": f"make pin-images STACK={other.stack}",
+        }
+    assert f"{len(expected)} problems; nothing was touched." in said
+    lines = [line.strip() for line in said.splitlines()]
+    for what, command in expected.items():
+        [at] = [index for index, line in enumerate(lines) if line.startswith(what)]
+        assert lines[at + 1].startswith(command), said
+    assert other.left() == []
 
 
 def test_docker_that_does_not_answer_is_said_before_anything_else(fresh: ProjectCopy, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class Watched:
             for resource in json.loads(shown)["deployment"]["resources"]
             if resource["type"].endswith(":GeneratedSecret")
         ]
-        assert len(made) == 3
+        assert len(made) == 4
         assert all(len(secret) > 20 for secret in made)
         return [*CONFIGURED, *made]
 
@@ -151,8 +151,8 @@ def _deploy_and_fail(watched: Watched) -> None:
     watched.clerk.start(EXPORTED_KEY)
     run("refused key", "preview", code=False)
     # `--config` stays in the stack's file, so that the next command says its own.
-    changed = "--config=jwtTemplateLifetime=61"
-    run("up with the exported key", "up", "--yes", changed, CLERK_SECRET_KEY=EXPORTED_KEY)
+    changed = ("--config=jwtTemplateLifetime=61", "--config=secretsRotation=second")
+    run("up with the exported key", "up", "--yes", *changed, CLERK_SECRET_KEY=EXPORTED_KEY)
     run("refresh", "refresh", "--yes", CLERK_SECRET_KEY=EXPORTED_KEY)
     run("bad configuration", "up", "--yes", "--config=jwtTemplateLifetime=1", code=False)
     unfit = ("--config=jwtTemplateLifetime=62", "--config=jwtSigningAlgorithm=HS512")
