@@ -3,12 +3,12 @@
 import json
 
 import pulumi
-import pulumi_docker as docker
 
 from components import preflight
 from components.clerk.jwt_template import JwtTemplate
 from components.container import configured_image
 from components.hasura.container import HasuraContainer
+from components.network import stack_network
 from components.postgres.container import PostgresContainer
 from components.postgres.external import external_database
 from components.proof.resource import RowIsolationProof
@@ -25,7 +25,7 @@ else:
     image = configured_image
 images = {part: image(configured, part) for part, configured in settings.images.items()}
 
-network = docker.Network("network", name=settings.docker_name(), driver="bridge")
+network = stack_network(settings)
 if isinstance(settings.postgres, ExternalPostgresSettings):
     database = external_database(settings.postgres)
 else:

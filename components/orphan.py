@@ -1,8 +1,9 @@
-"""Containers that an update which died has made and Pulumi does not know of.
+"""Containers and networks that an update which died has made and Pulumi does not know of.
 
-A container is made in a moment, and only then does the state hear of it. Whoever kills an update in between leaves a
-container whose name the next update cannot have. It is told from somebody else's container of that name by the
-network that it hangs on: that is in the state, under an id that no other network ever has.
+They are made in a moment, and only then does the state hear of them. Whoever kills an update in between leaves one
+whose name the next update cannot have. A container is told from somebody else's of that name by the network that it
+hangs on: that is in the state, under an id that no other network ever has. A network is nobody's when no container,
+running or stopped, hangs on it.
 """
 
 from __future__ import annotations
@@ -61,3 +62,25 @@ def make_way(docker: Docker, name: str, network_id: str) -> None:
                 f"there is a container {name} already, which this stack has not made: another copy of the project "
                 f"has a stack of this name, or its state was lost. Take it down there, or: docker rm -f {name}"
             )
+
+
+def make_way_for_network(docker: Docker, name: str) -> None:
+    """Removes a network that a died update has left under a name, and refuses to touch one that is used.
+
+    :raises DockerError: when the name cannot be had; the text says what to do.
+    """
+    found = docker.run("network", "ls", "--no-trunc", "--quiet", "--filter", f"name=^{name}$")
+    for network_id in found.stdout.split():
+        used = docker.run("ps", "--all", "--quiet", "--filter", f"network={network_id}")
+        if used.returncode != 0 or used.stdout.strip():
+            raise DockerError(
+                f"there is a network {name} already, with containers on it that this stack has not made: another "
+                "copy of the project has a stack of this name, or its state was lost. Take it down there, or remove "
+                f"what `docker ps --all --filter network={name}` shows, and then the network"
+            )
+        pulumi.log.info(
+            f"the network {name} is left over from an update that died; it makes way for a new one"
+        )
+        removed = docker.run("network", "rm", network_id)
+        if removed.returncode != 0:
+            raise DockerError(removed.stderr.strip())

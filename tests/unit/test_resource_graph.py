@@ -361,6 +361,12 @@ def test_only_what_is_named_as_secret_is_secret(dev: Graph) -> None:
     assert held == SECRETS - {"HASURA_GRAPHQL_JWT_SECRET"}
 
 
+def test_the_network_is_a_bridge_whose_name_was_freed_before(dev: Graph) -> None:
+    network = dev.resources["Network/network"]
+    assert (network.inputs["name"], network.inputs["driver"]) == ("clerk-hasura-dev", "bridge")
+    assert network.before_create == ("free-the-name-of-the-network",)
+
+
 def test_the_engine_trusts_the_clerk_of_its_stack(dev: Graph) -> None:
     local = json.loads(environment(dev.resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"])
     assert local == {
