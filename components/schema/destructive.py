@@ -5,6 +5,7 @@ What a function or a `do` block does inside is not looked at: only the text of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ _DROPPED = (
     "sequence",
 )
 _WRITING = ("delete", "update", "merge")
+_UPSERT = re.compile(r"\bdo\s+update\b", re.IGNORECASE)
 _HARMLESS_AFTER_DROP = ("constraint", "default", "not", "identity", "expression")
 _ALTERED = ("table", "foreign", "domain", "type", "materialized")
 
@@ -38,7 +40,7 @@ class Destruction:
 def destructions(pieces: Iterable[str]) -> Iterator[Destruction]:
     """Every statement of a text, which comes in pieces, that drops or rewrites data."""
     for text, statement in statements_in(pieces):
-        if _destroys(statement):
+        if _destroys(statement) or _overwrites(text, statement):
             yield Destruction(line=statement.line, what=_shown(text, statement))
 
 
@@ -54,6 +56,11 @@ def _destroys(statement: Statement) -> bool:
     if first == "alter" and rest and rest[0] in _ALTERED:
         return _alters_data(rest)
     return False
+
+
+def _overwrites(text: str, statement: Statement) -> bool:
+    # Behind the data, which is not looked at word by word. Such words within the data cost a dump too many.
+    return statement.begins("insert") and bool(_UPSERT.search(text, statement.start, statement.end))
 
 
 def _alters_data(words: tuple[str, ...]) -> bool:

@@ -23,6 +23,9 @@ WHOLE_WORDS = 2_000
 BRIEF = {"insert": 2, "values": 1}
 """Statements that their first words tell, so that their data, which may be megabytes, is passed over fast."""
 
+NO_STATEMENT = "holds no statement"
+"""The message of the finding that a text is nothing but comments."""
+
 _BLANK = " \t\n\r\f\v"
 _SPACE = re.compile(r"\s+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
@@ -269,9 +272,9 @@ _ALONE: tuple[tuple[str, ...], ...] = (
     ("discard", "all"),
     ("create", "subscription"),
     ("drop", "subscription"),
-    ("reindex", "database"),
-    ("reindex", "system"),
 )
+_REINDEXED_AS_A_WHOLE = ("schema", "database", "system")
+_CONSTANTS = ("verbose", "concurrently", "tablespace", "true", "false", "on", "off")
 _ALONE_IF_CONCURRENTLY: tuple[tuple[str, ...], ...] = (
     ("create", "index"),
     ("create", "unique", "index"),
@@ -293,6 +296,13 @@ def needs_no_transaction(statement: Statement) -> bool:
     if any(statement.begins(*words) for words in _ALONE):
         return True
     if statement.begins("alter", "database") and "tablespace" in statement.words:
+        return True
+    if statement.begins("reindex"):
+        rest = [word for word in statement.words[1:] if word not in _CONSTANTS]
+        if rest[:1] and rest[0] in _REINDEXED_AS_A_WHOLE:
+            return True
+    # Without a table: every table that was clustered before.
+    if statement.begins("cluster") and all(word in _CONSTANTS for word in statement.words[1:]):
         return True
     return "concurrently" in statement.words and any(
         statement.begins(*words) for words in _ALONE_IF_CONCURRENTLY
@@ -330,7 +340,7 @@ def findings_in(pieces: Iterable[str], *, alone: bool) -> list[Finding]:
         found.append(
             Finding(
                 line=1,
-                message="holds no statement",
+                message=NO_STATEMENT,
                 remedy="Write one, or `select 1;` if nothing is to be done.",
             )
         )
@@ -370,6 +380,12 @@ def _statement_findings(text: str, statement: Statement, alone: bool) -> Iterato
             line=statement.line,
             message="COPY FROM STDIN: the engine cannot send the data",
             remedy="Write INSERT statements.",
+        )
+    elif statement.begins("copy") and "stdout" in statement.words:
+        yield Finding(
+            line=statement.line,
+            message="COPY TO STDOUT: the engine cannot receive the data",
+            remedy="Take it out.",
         )
     elif needs_no_transaction(statement) and not alone:
         yield Finding(

@@ -22,6 +22,7 @@ YES = [
     "alter table users alter id set data type bigint",
     "alter table users " + ", ".join(f"add column c{n} text" for n in range(60)) + ", drop column name",
     "/* x */ DROP /* y */ TABLE users",
+    "insert into users values ('a') on conflict (id) DO\nUPDATE set name = excluded.name",
 ]
 NO = [
     "create table users (id int)",
@@ -34,6 +35,7 @@ NO = [
     "drop function f()",
     "drop policy p on users",
     "insert into users values ('drop table users')",
+    "insert into users values ('a') on conflict do nothing",
     "select 'delete'",
     "with x as (select 1) insert into users select * from x",
     "comment on table users is 'update'",
