@@ -36,12 +36,13 @@ from rich.table import Table
 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.schema import maintenance
-from components.schema.deployment import Settings, check_pending
+from components.schema.deployment import check_pending
 from components.schema.directories import Schema, read_schema
 from components.schema.ledger import Timeouts
 from components.schema.plan import Policy
 from components.schema.problems import Problem, SchemaError
 from components.schema.seeds import Seeds, read_seeds, sow
+from components.schema.steps import Settings
 
 PENDING = 3
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")

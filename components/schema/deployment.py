@@ -10,26 +10,19 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from components.hasura.client import (
-    AnswerLost,
-    EngineUnreachable,
-    HasuraClient,
-    HasuraError,
-    RunSql,
-)
+from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import Json, JsonObject
 from components.schema import catalog_state, ledger
 from components.schema.evidence import with_evidence
-from components.schema.ledger import LedgerRow, Origin, SqlParts, Timeouts
-from components.schema.migrations import Migration, MigrationSet, SqlFile, findings_of
-from components.schema.plan import Plan, Policy, SourcePlan, SourceState, make_plan
+from components.schema.failure import explained, so_far
+from components.schema.ledger import LedgerRow
+from components.schema.migrations import Migration, MigrationSet, findings_of
+from components.schema.plan import Plan, SourcePlan, SourceState, make_plan
 from components.schema.problems import Problem, SchemaError
-from components.schema.rehearsal import SYNTAX_ERROR, Failure, Script, find_syntax_error, rehearse
-from components.schema.sql import findings
+from components.schema.sql import findings, is_without_transaction
+from components.schema.steps import Settings, Step, steps
 
-Transaction = Literal["each", "all"]
 Report = Callable[[str], None]
 
 SAID = ("applied", "rolled back", "taking over", "seeded")
@@ -41,33 +34,10 @@ READ_ROUNDS = 5
 POLL_SECONDS = 0.1
 QUIET_SECONDS = 0.4
 """Another deployment has ended when for so long nobody holds its lock and the ledger stays as it is."""
-LOCATE_UP_TO = 4 << 20
-"""Bytes of a file up to which the failing statement is looked for."""
+AT_WORK_POLL_SECONDS = 0.5
+RECORDED_WITHIN = 5.0
+"""Seconds after the end of what ran outside a transaction within which the ledger says so."""
 NO_LEDGER = (ledger.UNDEFINED_TABLE, ledger.INVALID_SCHEMA)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a stack deploys. `stack` is written into the ledger; `configurations` are Hasura's
-    configurations of the sources that have migrations, so that a source the engine does not know yet can
-    be added first."""
-
-    stack: str = ""
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    policy: Policy = field(default_factory=Policy)
-    transaction: Transaction = "each"
-    configurations: Mapping[str, JsonObject] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One item of a bulk: what it does in words, and the file or row that it is about."""
-
-    item: RunSql
-    about: str
-    scripts: tuple[Script | SqlFile, ...] = ()
-    alone: bool = False
-    version: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -116,9 +86,11 @@ def _read_ledger(client: HasuraClient, source: str, *, flush: bool = False) -> S
     except HasuraError as error:
         if error.sqlstate in NO_LEDGER or error.code in ("not-exists", "not-found"):
             return SourceState()
+        if error.code == "postgres-error" and error.internal is None:
+            raise SchemaError([_silent(source)]) from None
         raise
     invalid: tuple[str, ...] = ()
-    if any(row.state == "started" for row in found):
+    if not all(row.ended for row in found):
         answer = client.run_sql(ledger.invalid_indexes(), source, read_only=True)
         invalid = tuple(row[0] for row in answer.rows)
     return SourceState(
@@ -128,24 +100,28 @@ def _read_ledger(client: HasuraClient, source: str, *, flush: bool = False) -> S
     )
 
 
+def _silent(source: str) -> Problem:
+    return Problem(
+        path=f"migrations/{source}",
+        message="Postgres refused something, and the engine does not say what",
+        remedy="HASURA_GRAPHQL_ADMIN_INTERNAL_ERRORS must be true, as it is by default: only admins see these errors.",
+    )
+
+
 def check_pending(plan: Plan, settings: Settings) -> list[Problem]:
     """What in the text of pending migrations would break their transactions."""
     problems: list[Problem] = []
     for source in plan.sources:
+        several = len(source.ups) + len(source.downs) > 1
         for migration in source.ups:
-            problems += [
-                Problem(path=migration.up.shown, line=f.line, message=f.message, remedy=f.remedy)
-                for f in findings_of(migration.up)
-            ]
-            if settings.transaction == "all" and migration.up.without_transaction and len(source.ups) > 1:
-                problems.append(
-                    Problem(
-                        path=migration.up.shown,
-                        line=1,
-                        message="runs outside a transaction, while all migrations are to be one transaction",
-                        remedy="Deploy it on its own, or `pulumi config set transaction each`.",
-                    )
-                )
+            down = migration.undoing()
+            for file in (migration.up, down) if down else (migration.up,):
+                problems += [
+                    Problem(path=file.shown, line=f.line, message=f.message, remedy=f.remedy)
+                    for f in findings_of(file)
+                ]
+            if settings.transaction == "all" and migration.up.without_transaction and several:
+                problems.append(_not_in_one(migration.up.shown))
     return problems
 
 
@@ -178,7 +154,7 @@ def _until_done(
     idle = 0
     before: dict[str, SourceState] | None = None
     while True:
-        states = with_evidence(client, migrations, read_states(client, sorted(migrations.sources)))
+        states = _states_at_rest(client, migrations, settings, report, patient=outcome.in_doubt)
         if before is not None and outcome.in_doubt:
             outcome.done += _found_since(before, states, outcome)
             outcome.in_doubt = False
@@ -186,7 +162,7 @@ def _until_done(
         if not problems:
             problems = tuple(check_pending(plan, settings))
         if problems:
-            notes = _so_far(outcome) if outcome.done else []
+            notes = so_far(outcome.done) if outcome.done else []
             raise SchemaError(problems, title="migrations were stopped:", notes=notes)
         if plan.empty:
             return before is not None
@@ -195,7 +171,7 @@ def _until_done(
         if idle > IDLE_ROUNDS:
             raise SchemaError(
                 [Problem(path="migrations", message="the engine does not answer in time, again and again")],
-                notes=_so_far(outcome),
+                notes=so_far(outcome.done),
             )
         # Whatever has a ledger is a source of the engine.
         new = [source.source for source in plan.sources if states[source.source].ledger is None]
@@ -203,6 +179,45 @@ def _until_done(
             ensure_sources(client, new, settings.configurations)
         if all(run_plan(client, source, settings, outcome, report) for source in plan.sources):
             return True
+
+
+def _states_at_rest(
+    client: HasuraClient, migrations: MigrationSet, settings: Settings, report: Report, *, patient: bool
+) -> dict[str, SourceState]:
+    """The states when nothing runs outside a transaction any more. Raises `SchemaError` when that takes longer than
+    another deployment is waited for; `patient`: it is our own, whose answer was lost, and takes what it takes."""
+    since, last_seen, told = time.monotonic(), None, False
+    while True:
+        states = with_evidence(client, migrations, read_states(client, sorted(migrations.sources)))
+        busy = [
+            f"{source}/{row.key} ({state.at_work[row.version]})"
+            for source, state in states.items()
+            for row in state.unfinished
+            if row.version in state.at_work
+        ]
+        now = time.monotonic()
+        if busy:
+            last_seen = now
+            if not told:
+                report(f"running outside a transaction: {', '.join(busy)}; waiting until it has ended")
+                told = True
+            if not patient and now - since > settings.timeouts.deployment > 0:
+                raise SchemaError(
+                    [
+                        Problem(
+                            path="migrations",
+                            message=f"another deployment is at work: {', '.join(busy)}",
+                            remedy="Try again when it has ended; `python -m components.schema status` shows it.",
+                        )
+                    ]
+                )
+        elif (
+            last_seen is None
+            or now - last_seen > RECORDED_WITHIN
+            or not any(state.unfinished for state in states.values())
+        ):
+            return states
+        time.sleep(AT_WORK_POLL_SECONDS)
 
 
 def _found_since(
@@ -231,6 +246,10 @@ def write_catalog(client: HasuraClient, sources: Sequence[str]) -> None:
                 return
         except AnswerLost:
             if not left:
+                raise
+        except HasuraError as error:
+            # Two that write it at once, where the source's isolation level does not let one wait for the other.
+            if error.sqlstate != ledger.SERIALIZATION_FAILURE or not left:
                 raise
 
 
@@ -312,125 +331,17 @@ def ensure_sources(
         ) from None
 
 
-def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> list[Step]:
-    """The items of one source's bulk. `downs` holds the kept down SQL by version. Reads the files' down
-    SQL."""
-    source, stack, limits = plan.source, settings.stack, settings.timeouts
-    made = [Step(item=RunSql(sql=ledger.create(limits), source=source), about="the ledger")]
-    taken: list[tuple[Origin, Migration]] = [
-        *(("adopted", m) for m in plan.adopt),
-        *(("baseline", m) for m in plan.baseline),
-    ]
-    rows = [
-        ledger.insert(
-            source,
-            m.version,
-            m.name,
-            m.up.checksum,
-            stack=stack,
-            down=_down_text(m),
-            origin=origin,
-            unless_recorded=True,
-        )
-        for origin, m in taken
-    ]
-    if rows:
-        made.append(
-            Step(
-                item=RunSql(sql=ledger.lock(limits) + "".join(rows), source=source),
-                about="taking over " + ", ".join(m.key for m in (*plan.adopt, *plan.baseline)),
-            )
-        )
-    for row in plan.downs:
-        text = downs[row.version]
-        made.append(
-            Step(
-                item=RunSql(
-                    sql=ledger.lock(limits) + ledger.remove(source, row.version) + text + "\n;\nselect 1",
-                    source=source,
-                ),
-                about=f"rolled back {source}/{row.key}",
-                scripts=(Script(shown=f"down SQL of {source}/{row.key} (from the ledger)", text=text),),
-            )
-        )
-    if settings.transaction == "all" and len(plan.ups) > 1:
-        parts: list[str | SqlFile] = [ledger.lock(limits)]
-        for m in plan.ups:
-            parts += [_record(source, m, settings), m.up]
-        made.append(
-            Step(
-                item=RunSql(sql=SqlParts(*parts, "select 1"), source=source),
-                about=", ".join(f"applied {source}/{m.key}" for m in plan.ups),
-                scripts=tuple(m.up for m in plan.ups),
-            )
-        )
-        return made
-    for m in plan.ups:
-        made += (
-            _steps_alone(source, m, settings)
-            if m.up.without_transaction
-            else [
-                Step(
-                    item=RunSql(
-                        sql=SqlParts(
-                            ledger.lock(limits)
-                            if m is plan.ups[-1]
-                            else ledger.LAZY_COMMIT + ledger.lock(limits),
-                            _record(source, m, settings),
-                            m.up,
-                            ledger.confirm(source, m.version),
-                        ),
-                        source=source,
-                    ),
-                    about=f"applied {source}/{m.key}",
-                    scripts=(m.up,),
-                    version=m.version,
-                )
-            ]
-        )
-    return made
-
-
-def _steps_alone(source: str, migration: Migration, settings: Settings) -> list[Step]:
-    begun = ledger.lock(settings.timeouts) + _record(source, migration, settings, started=True)
-    return [
-        Step(item=RunSql(sql=begun, source=source), about=f"began {source}/{migration.key}"),
-        Step(
-            item=RunSql(sql=SqlParts(migration.up), source=source, no_transaction=True),
-            about=f"ran {source}/{migration.key} outside a transaction",
-            scripts=(migration.up,),
-            alone=True,
-        ),
-        Step(
-            item=RunSql(sql=ledger.finish(source, migration.version), source=source),
-            about=f"applied {source}/{migration.key}",
-            version=migration.version,
-        ),
-    ]
-
-
-def _record(source: str, migration: Migration, settings: Settings, *, started: bool = False) -> str:
-    return ledger.guard(source, migration.version, out_of_order=settings.policy.out_of_order) + ledger.insert(
-        source,
-        migration.version,
-        migration.name,
-        migration.up.checksum,
-        stack=settings.stack,
-        down=_down_text(migration),
-        state="started" if started else "done",
-    )
-
-
-def _down_text(migration: Migration) -> str | None:
-    return migration.down.text() if migration.down else None
-
-
 def run_plan(
     client: HasuraClient, plan: SourcePlan, settings: Settings, outcome: Outcome, report: Report
 ) -> bool:
     """True when the plan was carried out; False when the state has to be read again."""
     return send_steps(
-        client, plan.source, steps(plan, settings, _kept_downs(client, plan)), settings, outcome, report
+        client,
+        plan.source,
+        steps(plan, settings, _kept_downs(client, plan, settings)),
+        settings,
+        outcome,
+        report,
     )
 
 
@@ -454,20 +365,43 @@ def send_steps(  # noqa: PLR0917
         _settle(client, source, settings)
         return False
     except HasuraError as error:
-        index = error.bulk_index if error.bulk_index is not None else len(made) - 1
-        outcome.done += _words(made[:index])
+        index = error.bulk_index
         if error.database_lost:
+            outcome.done += _words(made[: index or 0])
             outcome.in_doubt = True
             report(f"{source}: the engine lost its database ({error}); looking at the ledger")
             _settle(client, source, settings)
             return False
+        if index is None or index >= len(made):
+            raise _refused(source, error, outcome) from None
+        outcome.done += _words(made[:index])
         if _somebody_else_did(error):
             report(f"{source}: another deployment is at work on this database; waiting until it has ended")
             _wait_for_other(client, source, made, settings)
             return False
-        raise _explained(client, source, made, index, error, settings, outcome) from None
+        raise explained(
+            client, source, made[index], error, timeouts=settings.timeouts, done=outcome.done
+        ) from None
     outcome.done += _words(made)
     return True
+
+
+def _refused(source: str, error: HasuraError, outcome: Outcome) -> SchemaError:
+    """The request as a whole was refused, by the engine or by what stands before it: no item of it ran."""
+    return SchemaError(
+        [
+            Problem(
+                path=f"migrations/{source}",
+                message=f"the request was refused as a whole: {error}",
+                remedy=(
+                    "Where something stands before the engine (an ingress, a proxy), does it let requests of this "
+                    "size and kind through?"
+                ),
+            )
+        ],
+        title="migrations failed:",
+        notes=[*so_far(outcome.done), "Nothing else was run."],
+    )
 
 
 def _somebody_else_did(error: HasuraError) -> bool:
@@ -518,25 +452,44 @@ def _words(made: Sequence[Step]) -> list[str]:
     return [step.about for step in made if step.about.startswith(SAID)]
 
 
-def _kept_downs(client: HasuraClient, plan: SourcePlan) -> dict[int, str]:
+def _kept_downs(client: HasuraClient, plan: SourcePlan, settings: Settings) -> dict[int, str]:
+    """The down SQL of a plan's rows. Raises `SchemaError` with what would break its transaction."""
+    texts = down_texts(client, plan)
+    several = len(plan.downs) + len(plan.ups) > 1
+    problems: list[Problem] = []
+    for row in plan.downs:
+        path = f"down SQL of {plan.source}/{row.key}"
+        text = texts.get(row.version)
+        if text is None:
+            problems.append(Problem(path=path, message="is not in the ledger any more", remedy="Try again."))
+            continue
+        problems += [
+            Problem(path=path, line=found.line, message=found.message, remedy=found.remedy)
+            for found in findings(text)
+        ]
+        if settings.transaction == "all" and several and is_without_transaction(text):
+            problems.append(_not_in_one(path))
+    if problems:
+        raise SchemaError(problems, title="migrations were stopped:")
+    return texts
+
+
+def down_texts(client: HasuraClient, plan: SourcePlan) -> dict[int, str]:
+    """The down SQL that the ledger keeps for a plan's rows, by version."""
     if not plan.downs:
         return {}
     versions = [row.version for row in plan.downs]
     answer = client.run_sql(ledger.down_sql(plan.source, versions), plan.source, read_only=True)
-    texts = {int(version): text for version, text in answer.rows}
-    problems = [
-        Problem(
-            path=f"down SQL of {plan.source}/{row.key}",
-            line=found.line,
-            message=found.message,
-            remedy=found.remedy,
-        )
-        for row in plan.downs
-        for found in findings(texts[row.version])
-    ]
-    if problems:
-        raise SchemaError(problems, title="migrations were stopped:")
-    return texts
+    return {int(version): text for version, text in answer.rows}
+
+
+def _not_in_one(path: str) -> Problem:
+    return Problem(
+        path=path,
+        line=1,
+        message="runs outside a transaction, while all migrations are to be one transaction",
+        remedy="Deploy it on its own, or `pulumi config set transaction each`.",
+    )
 
 
 def _settle(client: HasuraClient, source: str, settings: Settings) -> None:
@@ -565,92 +518,6 @@ def _settle(client: HasuraClient, source: str, settings: Settings) -> None:
                     ]
                 ) from None
             time.sleep(0.5)
-
-
-def _explained(  # noqa: PLR0917
-    client: HasuraClient,
-    source: str,
-    made: Sequence[Step],
-    index: int,
-    error: HasuraError,
-    settings: Settings,
-    outcome: Outcome,
-) -> SchemaError:
-    step = made[index]
-    notes = [*_so_far(outcome), "Nothing else was run."]
-    if error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
-        notes = [*_blocked_by(client, source), *notes]
-    failure = None if step.alone else _locate(client, source, step, error, settings)
-    if failure is not None:
-        path, line = failure.shown, failure.line
-    else:
-        path = step.scripts[0].shown if step.scripts else f"migrations/{source}"
-        line = None
-    text = f"{error.postgres_message or error.message} (SQLSTATE {error.sqlstate or 'unknown'})"
-    if error.detail:
-        text += f"\n    detail: {error.detail}"
-    if error.hint:
-        text += f"\n    hint: {error.hint}"
-    if failure is not None:
-        text += "\n    statement: " + " ".join(failure.statement.split())
-    remedy = ""
-    if step.alone:
-        remedy = (
-            "It ran outside a transaction, so a part of it may be there: "
-            "`pulumi preview` says what to look at."
-        )
-    elif error.sqlstate == ledger.LOCK_NOT_AVAILABLE:
-        remedy = "Try again when the lock is free, or raise `lockTimeout` (seconds)."
-    return SchemaError(
-        [Problem(path=path, line=line, message=text, remedy=remedy)],
-        title="seeds failed:" if step.about.startswith("seeded") else "migrations failed:",
-        notes=notes,
-    )
-
-
-def _locate(
-    client: HasuraClient, source: str, step: Step, error: HasuraError, settings: Settings
-) -> Failure | None:
-    """The failing statement, found by running the text again in a transaction that always rolls back."""
-    if not step.scripts or error.sqlstate is None or _size(step) > LOCATE_UP_TO:
-        return None
-    scripts = [Script(shown=s.shown, text=s.text()) if isinstance(s, SqlFile) else s for s in step.scripts]
-    rehearsal = (
-        find_syntax_error(scripts, settings.timeouts)
-        if error.sqlstate == SYNTAX_ERROR
-        # Several scripts in one step are one transaction.
-        else rehearse(scripts, settings.timeouts, committed_each=False)
-    )
-    try:
-        client.run_sql(rehearsal.sql, source)
-    except HasuraError as answer:
-        try:
-            found = rehearsal.outcome(answer)
-        except HasuraError:
-            return None
-        return found if found is not None and found.sqlstate == error.sqlstate else None
-    except (AnswerLost, EngineUnreachable):
-        return None
-    return None
-
-
-def _size(step: Step) -> int:
-    return sum(s.size if isinstance(s, SqlFile) else len(s.text) for s in step.scripts)
-
-
-def _blocked_by(client: HasuraClient, source: str) -> list[str]:
-    try:
-        answer = client.run_sql(ledger.blockers(), source, read_only=True)
-    except (HasuraError, AnswerLost, EngineUnreachable):
-        return []
-    return [
-        f"holds locks: pid {pid}, user {user}, {state}, query since {since}: {' '.join(query.split())}"
-        for pid, user, state, since, query in answer.rows
-    ]
-
-
-def _so_far(outcome: Outcome) -> list[str]:
-    return ["Done before it: " + (", ".join(outcome.done) if outcome.done else "nothing") + "."]
 
 
 def ledger_keys(rows: Sequence[LedgerRow], local: Sequence[Migration]) -> dict[str, str]:

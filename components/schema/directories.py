@@ -25,9 +25,12 @@ class Schema:
     seeds: Seeds = field(default_factory=dict)
 
     def configurations(self) -> dict[str, JsonObject]:
-        """Kind and configuration of those sources that have migrations."""
-        known = self.metadata.configurations()
-        return {source: known[source] for source in sorted(self.migrations.sources) if source in known}
+        """Kind and configuration of those sources that may have migrations."""
+        return {
+            source: configuration
+            for source, configuration in sorted(self.metadata.configurations().items())
+            if configuration["kind"] == "postgres"
+        }
 
 
 def read_schema(

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from components.schema.deployment import Transaction
 from components.schema.directories import Schema
 from components.schema.lint import Lint
 from components.schema.plan import NOTHING, Rollback
 from components.schema.seeds import checksums
+from components.schema.steps import Transaction
 
 IN_LINE = "in line with the ledger"
 """What the input `catalog_state` says; a refresh that finds otherwise puts the difference in its place."""

@@ -3,8 +3,8 @@
 Table `migration_ledger.migration`, one row a migration: `source` (Hasura's name of the database),
 `version`, `name`, `checksum` (of up.sql), `down_sql`, `recorded_at`, `stack`, `origin` (`applied` here,
 `adopted` from the Hasura CLI, `baseline` taken over unseen), `state` (`done`; `started` for one outside a
-transaction that has not been seen to end; `rolled back` until Hasura's catalog state has forgotten it, when
-the row goes), `in_catalog` (whether Hasura's catalog state has been told of it).
+transaction that has not been seen to end, `rolling back` for such a down; `rolled back` until Hasura's catalog state
+has forgotten it, when the row goes), `in_catalog` (whether Hasura's catalog state has been told of it).
 
 Row and migration are written in one transaction, hence there is no moment in which one is there
 without the other. Nothing here uses the search path, which a migration may change.
@@ -18,10 +18,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from components.hasura.client import SqlPieces, SqlResult
 from components.schema.migrations import SqlFile
+from components.schema.problems import Problem, SchemaError
 
 SCHEMA = "migration_ledger"
 TABLE = f"{SCHEMA}.migration"
@@ -32,6 +33,8 @@ ALREADY_RECORDED = "MLDUP"
 """SQLSTATE (a class that Postgres does not use) of a guard that finds the version in the ledger."""
 NEWER_RECORDED = "MLORD"
 """SQLSTATE of a guard that finds a newer version than the planned one."""
+RECORD_GONE = "MLGON"
+"""SQLSTATE of a migration that took its own record out of the ledger."""
 SERIALIZATION_FAILURE = "40001"
 UNIQUE_VIOLATION = "23505"
 LOCK_NOT_AVAILABLE = "55P03"
@@ -40,7 +43,14 @@ UNDEFINED_TABLE = "42P01"
 INVALID_SCHEMA = "3F000"
 
 Origin = Literal["applied", "adopted", "baseline"]
-State = Literal["done", "started", "rolled back"]
+State = Literal["done", "started", "rolling back", "rolled back"]
+FRESH = (
+    "reset session authorization;\nreset role;\nreset all;\n"
+    "set client_encoding = 'UTF8';\nset client_min_messages = warning;\n"
+)
+"""Make the session what it was when the engine opened it. A role or a setting outlives the transaction that made it,
+and the engine serves requests, and runs other migrations, on the same connections. The last two settings are those
+that the engine makes when it connects, and the only ones."""
 LAZY_COMMIT = "set local synchronous_commit = off;\n"
 """Commit without waiting for the disk. Row and change are still one transaction, and commits reach the disk in
 their order; but nothing outside of the database may be told before a later commit has waited."""
@@ -65,6 +75,11 @@ class LedgerRow:
     @property
     def key(self) -> str:
         return f"{self.version}_{self.name}"
+
+    @property
+    def ended(self) -> bool:
+        """False for what runs outside a transaction, or did so and was not seen to end."""
+        return self.state not in ("started", "rolling back")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,24 +121,37 @@ def read_sql(source: str) -> str:
 
 
 def rows(result: SqlResult) -> tuple[LedgerRow, ...]:
-    """What `read_sql` answered."""
-    found = []
+    """What `read_sql` answered. Raises `SchemaError` for what this version of the project does not know."""
+    found, problems = [], []
     for values in result.rows:
         row = dict(zip(result.columns, values, strict=True))
-        origin, state = row["origin"], row["state"]
+        problems += [
+            Problem(
+                path=TABLE,
+                message=f"version {row['version']} has the {column} {row[column]!r}, which means nothing here",
+                remedy=(
+                    f"A newer version of this project wrote it, or a hand. Known are {', '.join(known)}: update the "
+                    "project, or correct the row."
+                ),
+            )
+            for column, known in (("origin", get_args(Origin)), ("state", get_args(State)))
+            if row[column] not in known
+        ]
         found.append(
             LedgerRow(
                 version=int(row["version"]),
                 name=row["name"],
                 checksum=row["checksum"],
-                origin=origin if origin in get_args(Origin) else "applied",  # type: ignore[arg-type]
-                state=state if state in get_args(State) else "done",  # type: ignore[arg-type]
+                origin=cast(Origin, row["origin"]),
+                state=cast(State, row["state"]),
                 in_catalog=row["in_catalog"] == "t",
                 has_down=row["has_down"] == "t",
                 recorded_at=row["recorded_at"],
                 stack=row["stack"],
             )
         )
+    if problems:
+        raise SchemaError(problems)
     return tuple(found)
 
 
@@ -137,10 +165,11 @@ def down_sql(source: str, versions: Iterable[int]) -> str:
 
 
 def lock(timeouts: Timeouts) -> str:
-    """Wait for the deployment lock (held until the transaction ends), then set the migration's own limits."""
+    """Wait for the deployment lock (held until the transaction ends), then set the migration's own limits. Whatever
+    others have left in the session is gone then."""
     first, second = LOCK_KEYS
     return (
-        f"set local lock_timeout = {_ms(timeouts.deployment)};\n"
+        f"{FRESH}discard temp;\nclose all;\nset local lock_timeout = {_ms(timeouts.deployment)};\n"
         f"select pg_catalog.pg_advisory_xact_lock({first}, {second});\n"
         f"{timeouts.limits()}"
     )
@@ -160,26 +189,37 @@ def lock_holder() -> str:
 
 
 def create(timeouts: Timeouts) -> str:
-    """Make the ledger where it is missing. Under the lock, because two `if not exists` can collide."""
+    """Make the ledger where it is missing. Under the lock, because two `if not exists` can collide. Where it is there,
+    rights to make it are not needed."""
     return lock(timeouts) + (
         # What others have committed while the lock was waited for is not known before a table is looked at:
         # the session may still remember that there was no such schema.
         "select from pg_catalog.pg_namespace limit 0;\n"
-        f"create schema if not exists {SCHEMA};\n"
-        f"create table if not exists {TABLE} (\n"
-        "    source text not null,\n"
-        "    version bigint not null,\n"
-        "    name text not null,\n"
-        "    checksum text not null,\n"
-        "    down_sql text,\n"
-        "    recorded_at timestamptz not null default now(),\n"
-        "    stack text not null,\n"
-        "    origin text not null default 'applied',\n"
-        "    state text not null default 'done',\n"
-        "    in_catalog boolean not null default false,\n"
-        "    primary key (source, version)\n"
-        ");\n"
-        f"comment on table {TABLE} is 'Migrations that ran here; written in their own transactions.';\n"
+        + _unless_there(
+            TABLE,
+            f"if pg_catalog.to_regnamespace('{SCHEMA}') is null then create schema {SCHEMA}; end if;\n"
+            f"create table {TABLE} (\n"
+            "    source text not null,\n"
+            "    version bigint not null,\n"
+            "    name text not null,\n"
+            "    checksum text not null,\n"
+            "    down_sql text,\n"
+            "    recorded_at timestamptz not null default now(),\n"
+            "    stack text not null,\n"
+            "    origin text not null default 'applied',\n"
+            "    state text not null default 'done',\n"
+            "    in_catalog boolean not null default false,\n"
+            "    primary key (source, version)\n"
+            ");\n"
+            f"comment on table {TABLE} is 'Migrations that ran here; written in their own transactions.';\n",
+        )
+    )
+
+
+def _unless_there(table: str, statements: str) -> str:
+    return (
+        f"do $ledger$ begin\nif pg_catalog.to_regclass('{table}') is null then\n{statements}"
+        "end if;\nend $ledger$;\n"
     )
 
 
@@ -241,7 +281,7 @@ def insert(
 
 
 def finish(source: str, version: int) -> str:
-    """Mark a migration that ran outside a transaction as ended."""
+    """Say that a migration's change is there, all of it."""
     return f"update {TABLE} set state = 'done' where source = {literal(source)} and version = {version};\n"
 
 
@@ -252,10 +292,11 @@ def untold(source: str, version: int) -> str:
     )
 
 
-def accept(source: str, version: int, checksum: str) -> str:
-    """Take another checksum for the one that ran."""
+def accept(source: str, version: int, name: str, checksum: str, *, down: str | None) -> str:
+    """Take another name, checksum and down SQL for those that ran."""
+    kept = "null" if down is None else literal(down)
     return (
-        f"update {TABLE} set checksum = {literal(checksum)} "
+        f"update {TABLE} set name = {literal(name)}, checksum = {literal(checksum)}, down_sql = {kept} "
         f"where source = {literal(source)} and version = {version};\n"
     )
 
@@ -299,19 +340,52 @@ def progress(source: str, versions: Sequence[int]) -> str:
 
 
 def confirm(source: str, version: int) -> str:
-    """The last statement of a migration: its answer is one row, whatever the file's own last answer was."""
-    return f"select version from {TABLE} where source = {literal(source)} and version = {version};\n"
-
-
-def blockers() -> str:
-    """Who holds locks that others wait for, longest first: pid, usename, state, query_start, query."""
+    """The last statement of a migration, which fails where the row is not there any more. Its answer is empty,
+    whatever the file's own last answer was."""
     return (
-        "select a.pid, a.usename, a.state, to_char(a.query_start at time zone 'UTC', "
-        '\'YYYY-MM-DD"T"HH24:MI:SS"Z"\') as query_start, left(a.query, 200) as query '
-        "from pg_catalog.pg_stat_activity a where a.datname = current_database() "
+        "do $guard$ begin\n"
+        f"if not exists (select 1 from {TABLE} where source = {literal(source)} and version = {version}) then\n"
+        f"raise exception using errcode = '{RECORD_GONE}', "
+        f"message = 'the migration took the record of version {version} out of the ledger';\n"
+        "end if;\nend $guard$;\n"
+    )
+
+
+_BACKEND = (
+    "{b}.pid, {b}.usename, {b}.state, to_char({b}.query_start at time zone 'UTC', "
+    '\'YYYY-MM-DD"T"HH24:MI:SS"Z"\') as query_start, '
+    # What stands in strings may be anybody's data.
+    "regexp_replace(left({b}.query, 200), $q$'[^']*('|$)$q$, $q$'...'$q$, 'g') as query"
+)
+
+
+def blockers(tag: str) -> str:
+    """Who holds the lock that the query with `tag` in it waits for: pid, usename, state, query_start, query."""
+    return (
+        f"select distinct {_BACKEND.format(b='b')} from pg_catalog.pg_stat_activity w "
+        "cross join lateral unnest(pg_catalog.pg_blocking_pids(w.pid)) as blocker(pid) "
+        "join pg_catalog.pg_stat_activity b on b.pid = blocker.pid "
+        f"where w.pid <> pg_backend_pid() and strpos(w.query, {literal(tag)}) > 0"
+    )
+
+
+def lock_owners(at_most: int) -> str:
+    """Who holds locks on tables, longest first: pid, usename, state, query_start, query."""
+    return (
+        f"select {_BACKEND.format(b='a')} from pg_catalog.pg_stat_activity a "
+        "where a.datname = current_database() "
         "and a.pid <> pg_backend_pid() and a.xact_start is not null "
         "and exists (select 1 from pg_catalog.pg_locks l where l.pid = a.pid and l.granted "
-        "and l.locktype in ('relation', 'advisory')) order by a.xact_start"
+        f"and l.locktype = 'relation') order by a.xact_start limit {int(at_most)}"
+    )
+
+
+def running_queries() -> str:
+    """What others run in this database at this moment: pid, since, query (perhaps only its beginning)."""
+    return (
+        "select pid, to_char(query_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as since, query "
+        "from pg_catalog.pg_stat_activity "
+        "where state = 'active' and datname = current_database() and pid <> pg_backend_pid()"
     )
 
 
@@ -321,15 +395,16 @@ SEED_TABLE = f"{SCHEMA}.seed"
 def create_seeds(timeouts: Timeouts) -> str:
     """Make the table of seeds where it is missing: one row a file, with the checksum that was last
     applied."""
-    return create(timeouts) + (
-        f"create table if not exists {SEED_TABLE} (\n"
+    return create(timeouts) + _unless_there(
+        SEED_TABLE,
+        f"create table {SEED_TABLE} (\n"
         "    source text not null,\n"
         "    name text not null,\n"
         "    checksum text not null,\n"
         "    recorded_at timestamptz not null default now(),\n"
         "    stack text not null,\n"
         "    primary key (source, name)\n"
-        ");\n"
+        ");\n",
     )
 
 
@@ -360,10 +435,19 @@ def invalid_indexes() -> str:
 
 def remove(source: str, version: int) -> str:
     """Mark a row as rolled back, raising when it is not there (any more)."""
+    return _marked(source, version, "state = 'rolled back', in_catalog = false", "state <> 'rolled back'")
+
+
+def begin_removal(source: str, version: int) -> str:
+    """Mark a row whose down SQL is about to run outside a transaction, raising when it is not done (any more)."""
+    return _marked(source, version, "state = 'rolling back'", "state = 'done'")
+
+
+def _marked(source: str, version: int, change: str, condition: str) -> str:
     return (
         "do $guard$ begin\n"
-        f"update {TABLE} set state = 'rolled back', in_catalog = false "
-        f"where source = {literal(source)} and version = {version} and state <> 'rolled back';\n"
+        f"update {TABLE} set {change} "
+        f"where source = {literal(source)} and version = {version} and {condition};\n"
         f"if not found then raise exception using errcode = '{ALREADY_RECORDED}', "
         f"message = 'version {version} is not in the ledger any more';\nend if;\nend $guard$;\n"
     )

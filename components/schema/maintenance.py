@@ -15,7 +15,7 @@ from components.schema.backup import back_up
 from components.schema.deployment import (
     Outcome,
     Report,
-    Settings,
+    down_texts,
     read_state,
     read_states,
     run_plan,
@@ -27,7 +27,8 @@ from components.schema.migrations import Migration, MigrationSet
 from components.schema.plan import Plan, SourcePlan, make_plan
 from components.schema.problems import Problem, SchemaError
 from components.schema.rehearsal import UNSAFE_NEW_ENUM_VALUE, Failure, Script, rehearse
-from components.schema.sql import adds_enum_value
+from components.schema.sql import adds_enum_value, is_without_transaction
+from components.schema.steps import Settings, down_script, down_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def _status_row(
         version=version,
         name=migration.name if migration else row.name if row else "",
         file="missing" if migration is None else "edited" if edited else "present",
-        ledger="-" if row is None else row.origin if row.state == "done" else "started",
+        ledger="-" if row is None else row.origin if row.ended else row.state,
         engine="-" if dirty is None else "dirty" if dirty else "applied",
     )
 
@@ -172,13 +173,14 @@ def mark_done(
     if version in rows:
         sql += ledger.finish(source, version) + ledger.untold(source, version)
     elif migration is not None:
-        sql += ledger.insert(
+        # The guard also takes out what was rolled back and not yet forgotten.
+        sql += ledger.guard(source, version, out_of_order=True) + ledger.insert(
             source,
             version,
             migration.name,
             migration.up.checksum,
             stack=settings.stack,
-            down=migration.down.text() if migration.down else None,
+            down=down_text(migration),
             origin="adopted",
         )
     else:
@@ -204,11 +206,13 @@ def forget(client: HasuraClient, source: str, version: int, timeouts: Timeouts) 
 def accept(
     client: HasuraClient, migrations: MigrationSet, source: str, version: int, timeouts: Timeouts
 ) -> None:
-    """Take the file of `version`, as it is now, for the one that ran."""
+    """Take the folder of `version`, as it is now, for the one that ran: its name, its up.sql and its down.sql."""
     migration = _local(migrations, source, version)
-    if migration is None:
+    known = {row.version for row in read_state(client, source, client.get_catalog_state()).ledger or ()}
+    if migration is None or version not in known:
         raise SchemaError([_neither(source, version)])
-    client.run_sql(ledger.lock(timeouts) + ledger.accept(source, version, migration.up.checksum), source)
+    row = ledger.accept(source, version, migration.name, migration.up.checksum, down=down_text(migration))
+    client.run_sql(ledger.lock(timeouts) + row, source)
 
 
 REHEARSE_UP_TO = 16 << 20
@@ -221,13 +225,16 @@ def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tu
     said: list[str] = []
     problems: list[Problem] = []
     for source in plan.sources:
-        left_out = [m for m in source.ups if m.up.without_transaction]
+        downs = kept_downs(client, source)
+        left_out = [
+            *(row.key for row, text in downs if is_without_transaction(text)),
+            *(m.key for m in source.ups if m.up.without_transaction),
+        ]
         if left_out:
             said.append(
-                f"{source.source}: not rehearsed, because outside a transaction: "
-                f"{', '.join(m.key for m in left_out)}"
+                f"{source.source}: not rehearsed, because outside a transaction: {', '.join(left_out)}"
             )
-        downs = kept_downs(client, source)
+        downs = [(row, text) for row, text in downs if not is_without_transaction(text)]
         ups = [m for m in source.ups if not m.up.without_transaction]
         size = sum(m.up.size for m in ups) + sum(len(text) for _, text in downs)
         if size > REHEARSE_UP_TO:
@@ -237,10 +244,7 @@ def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tu
             )
             continue
         scripts = [
-            *(
-                Script(shown=f"down SQL of {source.source}/{row.key} (from the ledger)", text=text)
-                for row, text in downs
-            ),
+            *(down_script(source.source, row, text) for row, text in downs),
             *(Script(shown=m.up.shown, text=m.up.text()) for m in ups),
         ]
         if not scripts:
@@ -258,9 +262,15 @@ def rehearse_pending(client: HasuraClient, plan: Plan, settings: Settings) -> tu
                 )
                 continue
             found = _would_fail(failure)
-            failed = ups[failure.script - len(downs)] if failure.script >= len(downs) else None
-            why = _only_in_rehearsal(failure, failed, left_out, scripts) if each else None
-            if why:
+            keys = [*(row.key for row, _ in downs), *(m.key for m in ups)]
+            before = _left_out_before(keys[failure.script], source, left_out)
+            why = _only_in_rehearsal(failure, before, scripts) if each else None
+            if failure.cannot_be_rehearsed:
+                said.append(
+                    f"{source.source}: rehearsed up to {failure.shown}:{failure.line}, whose statement runs in earnest "
+                    "only (a savepoint, or `select ... into`)"
+                )
+            elif why:
                 said.append(
                     f"{source.source}: rehearsed up to {failure.shown}:{failure.line}, {why}: {found.message}"
                 )
@@ -281,11 +291,15 @@ def _would_fail(failure: Failure) -> Problem:
     )
 
 
-def _only_in_rehearsal(
-    failure: Failure, failed: Migration | None, left_out: Sequence[Migration], scripts: Sequence[Script]
-) -> str | None:
+def _left_out_before(key: str, plan: SourcePlan, left_out: Sequence[str]) -> list[str]:
+    """What would run before the migration `key` and was not rehearsed."""
+    order = [*(row.key for row in plan.downs), *(m.key for m in plan.ups)]
+    return [other for other in left_out if order.index(other) < order.index(key)]
+
+
+def _only_in_rehearsal(failure: Failure, before: Sequence[str], scripts: Sequence[Script]) -> str | None:
     """Why a failure proves nothing, or None when the deployment would fail in the same way."""
-    if failed is not None and (before := [m.key for m in left_out if m.version < failed.version]):
+    if before:
         return f"which may need what was left out before it ({', '.join(before)})"
     if failure.sqlstate == UNSAFE_NEW_ENUM_VALUE and not adds_enum_value(scripts[failure.script].text):
         return "which uses a value that is added to an enum before it and usable once that is committed"
@@ -294,12 +308,7 @@ def _only_in_rehearsal(
 
 def kept_downs(client: HasuraClient, plan: SourcePlan) -> list[tuple[LedgerRow, str]]:
     """What a plan rolls back, in that order, with the down SQL that the ledger keeps."""
-    if not plan.downs:
-        return []
-    answer = client.run_sql(
-        ledger.down_sql(plan.source, [row.version for row in plan.downs]), plan.source, read_only=True
-    )
-    texts = {int(version): text for version, text in answer.rows}
+    texts = down_texts(client, plan)
     return [(row, texts[row.version]) for row in plan.downs if row.version in texts]
 
 

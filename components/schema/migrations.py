@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from components.schema.problems import Problem, SchemaError
-from components.schema.sql import Finding, findings_in, is_without_transaction
+from components.schema.sql import NO_STATEMENT, Finding, findings_in, is_without_transaction
 
 CHUNK = 1 << 20
 _NAME = re.compile(r"([0-9]+)_(.*)", re.DOTALL)
@@ -70,6 +70,12 @@ class Migration:
     key: str
     up: SqlFile
     down: SqlFile | None = None
+
+    def undoing(self) -> SqlFile | None:
+        """Its down.sql, if it does anything: the Hasura console writes one of comments where it knows no way back."""
+        if self.down is None or any(finding.message == NO_STATEMENT for finding in findings_of(self.down)):
+            return None
+        return self.down
 
 
 @dataclass(frozen=True, kw_only=True)

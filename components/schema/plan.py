@@ -4,7 +4,7 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from components.schema.ledger import LedgerRow
@@ -35,13 +35,20 @@ class SourceState:
     what the Hasura CLI recorded ({version: dirty}), None where it has no entry for the source.
     `invalid_indexes` are looked up only where a migration outside a transaction was not seen to end.
     `rolled_back` are versions that the catalog state may not have forgotten yet; they are not in `ledger`.
-    `still_there` are versions that the catalog state has lost although the database shows their change."""
+    `still_there` are versions that the catalog state has lost although the database shows their change.
+    `at_work` are versions that run outside a transaction at this moment, each with who runs it."""
 
     ledger: tuple[LedgerRow, ...] | None = None
     catalog: Mapping[int, bool] | None = None
     invalid_indexes: tuple[str, ...] = ()
     still_there: frozenset[int] = frozenset()
     rolled_back: frozenset[int] = frozenset()
+    at_work: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def unfinished(self) -> tuple[LedgerRow, ...]:
+        """Rows of what ran outside a transaction, or still does."""
+        return tuple(row for row in self.ledger or () if not row.ended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +148,8 @@ def _plan_source(
     taken = {**recorded, **{m.version: None for m in adopt}, **{m.version: None for m in baseline}}
 
     gone = [row for version, row in sorted(recorded.items()) if version not in local]
-    downs, found = _roll_back(source, gone, files, policy)
+    stays = max((version for version in taken if version in local), default=0)
+    downs, found = _roll_back(source, gone, stays, policy)
     problems += found
     remaining = set(taken) - {row.version for row in downs}
 
@@ -166,24 +174,34 @@ def _plan_source(
 
 def _unfinished(source: str, state: SourceState, local: Mapping[int, Migration]) -> Iterable[Problem]:
     invalid = f" INVALID now: {', '.join(state.invalid_indexes)}." if state.invalid_indexes else ""
-    for row in state.ledger or ():
-        if row.state == "started":
-            migration = local.get(row.version)
-            yield Problem(
-                path=migration.up.shown if migration else f"migrations/{source}/{row.key}",
-                message=(
-                    f"ran outside a transaction, began {row.recorded_at or 'earlier'} by stack "
-                    f"{row.stack or '?'} and was "
-                    "not seen to end"
-                ),
-                remedy=(
-                    f"Look at the database (an index built concurrently is INVALID when it failed: "
-                    f"drop it).{invalid} Then either "
-                    f"`python -m components.schema repair --source {source} --done {row.version}` if "
-                    f"its change is there, "
-                    f"or `... repair --source {source} --forget {row.version}` to run it again."
-                ),
+    for row in state.unfinished:
+        if row.version in state.at_work:
+            continue
+        migration = local.get(row.version)
+        repair = f"python -m components.schema repair --source {source}"
+        if row.state == "rolling back":
+            message = "was being rolled back outside a transaction and was not seen to end"
+            ways = (
+                f"`{repair} --forget {row.version}` if its change is gone, or `... --done {row.version}` if it is "
+                "still there, whole."
             )
+        else:
+            message = (
+                f"ran outside a transaction, began {row.recorded_at or 'earlier'} by stack "
+                f"{row.stack or '?'} and was not seen to end"
+            )
+            ways = (
+                f"`{repair} --done {row.version}` if its change is there, "
+                f"or `... --forget {row.version}` to run it again."
+            )
+        yield Problem(
+            path=migration.up.shown if migration else f"migrations/{source}/{row.key}",
+            message=message,
+            remedy=(
+                "Look at the database (an index built concurrently is INVALID when it failed: "
+                f"drop it).{invalid} Then either {ways}"
+            ),
+        )
 
 
 def _edited(recorded: Mapping[int, LedgerRow], local: Mapping[int, Migration]) -> Iterable[Problem]:
@@ -262,8 +280,9 @@ def _rolled_back_elsewhere(source: str, state: SourceState) -> Iterable[Problem]
 
 
 def _roll_back(
-    source: str, gone: Sequence[LedgerRow], files: Sequence[Migration], policy: Policy
+    source: str, gone: Sequence[LedgerRow], stays: int, policy: Policy
 ) -> tuple[tuple[LedgerRow, ...], list[Problem]]:
+    """The rows to be rolled back, newest first; `stays` is the newest version that has run and is here."""
     if not gone:
         return (), []
     if policy.rollback != "down":
@@ -280,7 +299,6 @@ def _roll_back(
             )
             for row in gone
         ]
-    newest_local = max((m.version for m in files), default=0)
     problems = [
         Problem(
             path=f"migrations/{source}/{row.key}",
@@ -293,12 +311,12 @@ def _roll_back(
         Problem(
             path=f"migrations/{source}/{row.key}",
             message=(
-                f"is missing here but older than {newest_local}: only the newest versions can be rolled back"
+                f"is missing here but older than {stays}, which has run: only the newest versions can be rolled back"
             ),
             remedy="Bring its folder back from version control.",
         )
         for row in gone
-        if row.version < newest_local
+        if row.version < stays
     ]
     return tuple(sorted(gone, key=lambda row: -row.version)), problems
 

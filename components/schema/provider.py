@@ -29,9 +29,9 @@ from components.schema import remarks
 from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
 from components.schema.deployment import (
-    Settings,
     check_pending,
     deploy,
+    ensure_sources,
     ledger_keys,
     read_states,
 )
@@ -54,6 +54,7 @@ from components.schema.plan import (
 from components.schema.problems import Problem, SchemaError
 from components.schema.seeds import applied as applied_seeds
 from components.schema.seeds import check_seeds, checksums, read_seeds, sow
+from components.schema.steps import Settings
 
 PREVIEW_TIMEOUT = 10.0
 CONSISTENT_WITHIN = 60.0
@@ -81,7 +82,7 @@ class MigrationsProvider(ResourceProvider):
         """Refuse what cannot be done, in preview already where the engine answers."""
         failures = []
         try:
-            local = _migrations_of(news)
+            local = _with_known_sources(_migrations_of(news), olds, news)
             plan, problems = _planned(local, _plain(olds), _plain(news))
             if plan is not None:
                 news["plan"] = str(plan)
@@ -99,12 +100,12 @@ class MigrationsProvider(ResourceProvider):
 
     @_told_plainly
     def create(self, props: Props) -> CreateResult:
-        self._deploy(props)
+        self._deploy({}, props)
         return CreateResult("migrations", _done(props))
 
     @_told_plainly
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        self._deploy(news)
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        self._deploy(olds, news)
         return UpdateResult(_done(news))
 
     @_told_plainly
@@ -128,14 +129,23 @@ class MigrationsProvider(ResourceProvider):
         if inputs.get("seeds"):
             with _client(inputs) as client:
                 known = cast("dict[str, dict[str, str]]", inputs["seeds"])
-                inputs["seeds"] = {source: applied_seeds(client, source) for source in known}
+                # A seed that was taken out of its folder stays recorded, and is nobody's concern any more.
+                inputs["seeds"] = {
+                    source: {
+                        name: checksum
+                        for name, checksum in applied_seeds(client, source).items()
+                        if name in files
+                    }
+                    for source, files in known.items()
+                }
         return ReadResult(id_, inputs, inputs)
 
     def delete(self, _id: str, _props: Props) -> None:
         """Nothing: tables, rows and ledger stay."""
 
-    def _deploy(self, props: Props) -> None:
-        local, seeds, settings = _migrations_of(props), _seeds_of(props), _settings(props)
+    def _deploy(self, olds: Props, props: Props) -> None:
+        local = _with_known_sources(_migrations_of(props), olds, props)
+        seeds, settings = _seeds_of(props), _settings(props)
         with _client(props) as client:
             _wait_for_engine(client)
             _back_up(client, local, settings, str(_given(props).get("backup", "")))
@@ -237,6 +247,15 @@ def _migrations_of(props: Props) -> MigrationSet:
     return local
 
 
+def _with_known_sources(local: MigrationSet, olds: Props, news: Props) -> MigrationSet:
+    """Also those sources whose whole folder is gone since the last deployment (an older commit may not have it yet).
+    One that is gone from the metadata as well is none of this stack any more."""
+    before = cast("dict[str, object]", olds.get("migrations") or {})
+    sources = cast("dict[str, object]", news.get("sources") or {})
+    gone = {source: () for source in before if source in sources and source not in local.sources}
+    return MigrationSet(sources={**local.sources, **gone})
+
+
 def _seeds_of(props: Props) -> dict[str, dict[str, SqlFile]]:
     if not props.get("seeds"):
         return {}
@@ -273,6 +292,9 @@ def _back_up(client: HasuraClient, local: MigrationSet, settings: Settings, fold
     if problems:
         # Told by the deployment itself, which makes the plan anew.
         return
+    new = [source for source, _ in due(plan) if states[source].ledger is None]
+    if new:
+        ensure_sources(client, new, settings.configurations)
     for backup in back_up(client, plan, Path(folder), stack=settings.stack):
         warn(backup.told())
 
@@ -324,6 +346,9 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
                 "an update checks it before it runs anything"
             )
         return None, check_pending(_everything_new(local, olds), settings)
+    for source, state in states.items():
+        for version, who in state.at_work.items():
+            warn(f"{source}/{version} is running outside a transaction ({who}); an update waits for its end")
     plan, found = make_plan(local, states, settings.policy)
     problems = list(found) or check_pending(plan, settings)
     if plan.empty and not problems and olds.get("migrations") != news.get("migrations"):

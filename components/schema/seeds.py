@@ -11,10 +11,11 @@ from pathlib import Path
 
 from components.hasura.client import HasuraClient, HasuraError, RunSql
 from components.schema import ledger
-from components.schema.deployment import NO_LEDGER, Outcome, Report, Settings, Step, send_steps
+from components.schema.deployment import NO_LEDGER, Outcome, Report, send_steps
 from components.schema.ledger import SqlParts
 from components.schema.migrations import SqlFile, entries, findings_of, is_directory_within, read_sql_file
 from components.schema.problems import Problem, SchemaError
+from components.schema.steps import Settings, Step
 
 ROUNDS = 20
 
@@ -100,6 +101,17 @@ def sow(
                 client, source, _steps(source, pending, settings), settings, outcome, report
             ):
                 break
+        else:
+            raise SchemaError(
+                [
+                    Problem(
+                        path=f"seeds/{source}",
+                        message="the engine does not answer in time, again and again",
+                        remedy="Run the command again: seeds that were applied are not applied twice.",
+                    )
+                ],
+                title="seeds failed:",
+            )
     return outcome
 
 
@@ -110,7 +122,7 @@ def _steps(source: str, pending: Mapping[str, SqlFile], settings: Settings) -> l
         made.append(
             Step(
                 item=RunSql(
-                    sql=SqlParts(ledger.lock(settings.timeouts), row, file, "select 1"), source=source
+                    sql=SqlParts(ledger.lock(settings.timeouts), row, file, ledger.FRESH), source=source
                 ),
                 about=f"seeded {source}/{name}",
                 scripts=(file,),

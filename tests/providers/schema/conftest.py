@@ -55,12 +55,14 @@ class Engine:
     def client(self) -> HasuraClient:
         return HasuraClient(self.endpoint, ADMIN_SECRET)
 
-    def connect(self, database: str = "first") -> psycopg.Connection[tuple[object, ...]]:
+    def connect(
+        self, database: str = "first", user: str = "postgres"
+    ) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.database_port,
             dbname=database,
-            user="postgres",
+            user=user,
             password=PASSWORD,
             autocommit=True,
         )

@@ -113,3 +113,19 @@ def test_no_dump_no_migration(engine: Engine, project: Project) -> None:
     (made,) = (project.root / "dumps").iterdir()
     assert "a\tZoë\n" in made.read_text()
     assert engine.rows("select to_regclass('users')") == [(None,)]
+
+
+def test_a_source_that_the_engine_does_not_know_yet(engine: Engine, project: Project) -> None:
+    """It is added first, since what its database holds may be destroyed as well."""
+    engine.rows("create table theirs (id int); insert into theirs values (7)", "second")
+    databases = project.root / "hasura_metadata/databases/databases.yaml"
+    second = databases.read_text().replace("default\n", "second\n").replace("default/", "second/")
+    second = second.replace("HASURA_GRAPHQL_DATABASE_URL", "SECOND_DATABASE_URL")
+    databases.write_text(databases.read_text() + second)
+    project.metadata("databases/second/tables/tables.yaml", "[]\n")
+    project.migration("1_drop", "drop table theirs;", source="second")
+    MigrationsProvider().create(migration_inputs(engine.endpoint, backup="dumps"))
+    (made,) = (project.root / "dumps").iterdir()
+    assert made.name.startswith("test-second-")
+    assert "\n7\n" in made.read_text()
+    assert engine.rows("select to_regclass('theirs')", "second") == [(None,)]

@@ -7,8 +7,11 @@ import shutil
 
 import pytest
 
+from components.hasura.client import HasuraError
 from components.schema.__main__ import main
+from components.schema.ledger import QUERY_CANCELED, Timeouts
 from components.schema.migrations import read_migrations
+from components.schema.rehearsal import Script, rehearse
 from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
 from tests.providers.schema.test_deployment import USERS, catalog, ledger, run
 
@@ -119,6 +122,31 @@ def test_repair_accept(engine: Engine, project: Project, capsys: pytest.CaptureF
     project.migration("1_users", USERS + "-- only a comment")
     assert status(capsys)[0] == 1
     assert main(["repair", "--accept", "1"]) == 0
+    assert status(capsys)[0] == 0
+
+
+def test_repair_accept_takes_the_way_back_as_well(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.migration("1_users", USERS, "drop table usres;")
+    run(engine)
+    project.migration("1_users", USERS, "drop table users;")
+    assert main(["down"]) == 1
+    assert main(["repair", "--accept", "1"]) == 0
+    assert main(["down"]) == 0
+    assert engine.rows("select to_regclass('users')") == [(None,)]
+    assert main(["repair", "--accept", "1"]) == 1, "it is not in the ledger any more"
+    assert "neither the ledger nor the migrations folder" in capsys.readouterr().err
+
+
+def test_repair_done_of_what_was_rolled_back_a_moment_ago(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its row is still there, until the catalog state has forgotten it."""
+    project.migration("1_users", USERS)
+    run(engine)
+    engine.rows("update migration_ledger.migration set state = 'rolled back'")
+    assert main(["repair", "--done", "1"]) == 0
     assert status(capsys)[0] == 0
 
 
@@ -242,6 +270,69 @@ def test_rehearse_as_if_each_were_committed(
         in capsys.readouterr().err
     )
     assert engine.rows("select to_regclass('a')") == [(None,)]
+
+
+TOLD = {
+    "savepoint": "select 1;\nsavepoint s; rollback to s;",
+    "select into": "select 1;\nselect 1 as x into table a;",
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_rehearse_does_not_refuse_what_it_cannot_run(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    project.migration("1_a", TOLD[name])
+    assert main(["rehearse"]) == 0
+    told = capsys.readouterr().out
+    assert "rehearsed up to migrations/default/1_a/up.sql:2, whose statement runs in earnest only" in told
+    assert run(engine).done == ["applied default/1_a"]
+
+
+def test_rehearse_gives_each_migration_a_session_of_its_own(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.migration("1_a", "create schema app; set local search_path = app; create table a ();")
+    project.migration(
+        "2_b",
+        "create table public.a (); select * from a join pg_class c on c.oid = 'a'::regclass "
+        "and 1 / (c.relnamespace = 'public'::regnamespace)::int = 1;",
+    )
+    assert main(["rehearse"]) == 0
+    assert "would succeed: 1_a, 2_b" in capsys.readouterr().out
+
+
+def test_rehearse_leaves_nothing_in_the_session(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.migration("1_a", "prepare q as select 1; select pg_advisory_lock(4712); listen x;")
+    assert main(["rehearse"]) == 0
+    assert engine.rows("select count(*) from pg_locks where locktype = 'advisory' and objid = 4712") == [(0,)]
+    with engine.client() as client:
+        assert client.run_sql("select name from pg_prepared_statements where from_sql").rows == ()
+    assert run(engine).done == ["applied default/1_a"]
+    with engine.client() as client:
+        client.run_sql("deallocate q; select pg_advisory_unlock_all(); unlisten *;")
+
+
+def test_rehearse_holds_each_statement_to_its_own_time(engine: Engine, project: Project) -> None:
+    """Not the sum of all to the time of one."""
+    one = rehearse(
+        [Script(shown="a", text="select 1; select pg_sleep(0.6); select pg_sleep(0.6);")],
+        Timeouts(statement=1),
+    )
+    two = rehearse(
+        [Script(shown="a", text="select 1;\nselect pg_sleep(1.2); select 1;")], Timeouts(statement=1)
+    )
+    with engine.client() as client:
+        found = []
+        for rehearsal in (one, two):
+            with pytest.raises(HasuraError) as caught:
+                client.run_sql(rehearsal.sql)
+            found.append(rehearsal.outcome(caught.value))
+    assert found[0] is None
+    assert found[1] is not None
+    assert (found[1].line, found[1].sqlstate) == (2, QUERY_CANCELED)
 
 
 def test_rehearse_tells_what_it_cannot_know(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,12 @@ import pytest
 
 from components.hasura.client import HasuraClient, HasuraError
 from components.schema import ledger as sql_of
-from components.schema.deployment import Outcome, Settings, deploy, read_states
+from components.schema.deployment import Outcome, deploy, read_states
 from components.schema.ledger import LOCK_KEYS, Timeouts
 from components.schema.migrations import read_migrations
 from components.schema.plan import Policy, lost_in_catalog
 from components.schema.problems import SchemaError
+from components.schema.steps import Settings
 from tests.images.containers import wait_for
 from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
 
@@ -224,6 +226,102 @@ def test_all_or_nothing(engine: Engine, project: Project) -> None:
     assert [row[1] for row in ledger(engine)] == [1, 2]
 
 
+def test_all_or_nothing_backwards_as_well(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    folders = [project.migration(f"{n}_t", f"create table t{n} ();", f"drop table t{n};") for n in (2, 3)]
+    run(engine)
+    for folder in folders:
+        shutil.rmtree(folder)
+    project.migration("4_more", "create table more ();\nselect 1/0;")
+    back = {"policy": Policy(rollback="down"), "transaction": "all"}
+    with pytest.raises(SchemaError, match=r"4_more/up.sql:2: division by zero"):
+        run(engine, **back)
+    assert [row[1] for row in ledger(engine)] == [1, 2, 3]
+    assert engine.rows("select to_regclass('t2')::text, to_regclass('t3')::text") == [("t2", "t3")]
+    project.migration("4_more", "create table more ();")
+    done = "rolled back default/3_t, rolled back default/2_t, applied default/4_more"
+    assert run(engine, **back).done == [done]
+    assert [row[1] for row in ledger(engine)] == [1, 4]
+    assert run(engine, **back).done == []
+
+
+@pytest.mark.parametrize("status", [413, 403])
+def test_refused_as_a_whole(engine: Engine, project: Project, status: int) -> None:
+    """By what stands before the engine: nothing ran, and nothing is said to have run."""
+
+    class Refusing(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if json.loads(request.read())["type"] == "bulk":
+                return httpx.Response(status, text="<html>no</html>")
+            return super().handle_request(request)
+
+    project.migration("1_users", USERS)
+    project.migration("2_b", "create table b ();")
+    with pytest.raises(SchemaError) as caught:
+        run(engine, client=HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Refusing()))
+    text = str(caught.value)
+    assert "migrations/default: the request was refused as a whole: POST /v2/query: <html>no</html>" in text
+    assert f"HTTP {status}" in text
+    assert "Done before it: nothing." in text
+    assert engine.rows("select to_regclass('users')") == [(None,)]
+
+
+def test_two_that_write_the_catalog_state_at_once(engine: Engine, project: Project) -> None:
+    """Where the isolation level refuses the second, it is tried again."""
+
+    class Colliding(httpx.HTTPTransport):
+        collided = 0
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if not self.collided and b"set in_catalog = true" in request.read():
+                self.collided += 1
+                error = {"status_code": "40001", "message": "could not serialize access"}
+                return httpx.Response(
+                    400,
+                    json={
+                        "code": "postgres-error",
+                        "path": "$",
+                        "error": "query execution failed",
+                        "internal": {"error": error},
+                    },
+                )
+            return super().handle_request(request)
+
+    project.migration("1_users", USERS)
+    transport = Colliding()
+    run(engine, client=HasuraClient(engine.endpoint, ADMIN_SECRET, transport=transport))
+    assert transport.collided == 1
+    assert [row[5] for row in ledger(engine)] == [True]
+
+
+def test_a_down_of_comments_is_none(engine: Engine, project: Project) -> None:
+    """As the Hasura console writes it. Else it would be run, undo nothing, and count as rolled back."""
+    project.migration(
+        "1_users", USERS, "-- Could not auto-generate a down migration.\n-- drop table users;\n"
+    )
+    run(engine)
+    assert engine.rows("select down_sql from migration_ledger.migration") == [(None,)]
+    shutil.rmtree(project.root / "migrations/default/1_users")
+    with pytest.raises(SchemaError, match="is to be rolled back and has no down SQL in the ledger"):
+        run(engine, policy=Policy(rollback="down"))
+
+
+def test_a_down_that_could_not_run_is_found_before_its_up_runs(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS, "drop table users;\ncommit;")
+    with pytest.raises(SchemaError, match=r"1_users/down.sql:2: transaction control \(COMMIT\)"):
+        run(engine)
+    assert engine.rows("select to_regclass('users')") == [(None,)]
+
+
+def test_what_ends_its_own_transaction_is_told_where_to_go(engine: Engine, project: Project) -> None:
+    project.migration("1_a", "create table a ();\ndo $$ begin commit; end $$;")
+    with pytest.raises(SchemaError, match="first line is `-- no-transaction`") as caught:
+        run(engine)
+    assert "1_a/up.sql:2: invalid transaction termination" in str(caught.value)
+    project.migration("1_a", "-- no-transaction\ndo $$ begin create table a (); commit; end $$;")
+    assert run(engine).done == ["applied default/1_a"]
+
+
 def test_second_source_is_added_before_its_migrations(engine: Engine, project: Project) -> None:
     project.migration("1_a", "create table a ();", source="second")
     configuration = {"connection_info": {"database_url": {"from_env": "SECOND_DATABASE_URL"}}}
@@ -375,7 +473,7 @@ def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Pr
         with pytest.raises(SchemaError) as caught:
             run(engine, timeouts=Timeouts(deployment=0.3))
         assert "SQLSTATE 55P03" in str(caught.value)
-        assert "holds locks: pid " in str(caught.value)
+        assert f"another deployment is at work: pid {other.info.backend_pid}, user" in str(caught.value)
         waiting = threading.Thread(target=run, args=(engine,))
         waiting.start()
         wait_for(lambda: _waiting(engine) == 1, "the deployer waits")
@@ -385,20 +483,26 @@ def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Pr
     assert engine.rows("select to_regclass('users')::text") == [("users",)]
 
 
-def test_lock_timeout_names_who_blocks(engine: Engine, project: Project) -> None:
-    engine.rows(USERS)
+def test_lock_timeout_names_who_blocks_and_nobody_else(engine: Engine, project: Project) -> None:
+    engine.rows(USERS + "create table others (id text);")
     project.migration("1_a", "select 1;\nalter table users add column email text;")
-    with engine.connect() as other:
-        other.autocommit = False
-        other.execute("select * from users")
-        pid = other.info.backend_pid
+    with engine.connect() as other, engine.connect() as bystander:
+        for connection, query in (
+            (other, "select * from users where id = 'secret'"),
+            (bystander, "select * from others"),
+        ):
+            connection.autocommit = False
+            connection.execute(query)
+        pid, innocent = other.info.backend_pid, bystander.info.backend_pid
         with pytest.raises(SchemaError) as caught:
-            run(engine, timeouts=Timeouts(lock=0.2))
+            run(engine, timeouts=Timeouts(lock=0.5))
         other.rollback()
+        bystander.rollback()
     text = str(caught.value)
     assert "migrations/default/1_a/up.sql:2: canceling statement due to lock timeout (SQLSTATE 55P03)" in text
-    assert f"holds locks: pid {pid}, user postgres, idle in transaction, query since 20" in text
-    assert "select * from users" in text
+    assert f"blocked by: pid {pid}, user postgres, idle in transaction, query since 20" in text
+    assert "select * from users where id = '...'" in text
+    assert f"pid {innocent}," not in text
     assert run(engine).done == ["applied default/1_a"]
 
 

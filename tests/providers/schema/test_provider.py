@@ -19,14 +19,15 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.hasura.client import HasuraClient
 from components.schema import inputs as resource_inputs
-from components.schema.deployment import Settings
 from components.schema.directories import read_schema
 from components.schema.inputs import MigrationSettings
 from components.schema.maintenance import roll_back
+from components.schema.plan import NOTHING
 from components.schema.problems import SchemaError
 from components.schema.provider import MetadataProvider, MigrationsProvider
 from components.schema.remarks import NOTHING, heard
 from components.schema.seeds import checksums, read_seeds
+from components.schema.steps import Settings
 from tests.providers.schema.conftest import ADMIN_SECRET, ROOT, Engine, Project
 
 TABLES = "databases/default/tables/tables.yaml"
@@ -179,6 +180,35 @@ class TestMigrations:
             news = migration_inputs(engine.endpoint, secret)
             assert "was changed after it ran" in reasons(provider, news, olds)[0]
 
+    def test_a_source_whose_folder_is_gone(self, engine: Engine, project: Project) -> None:
+        """Git keeps no empty folders: an older commit may not have it."""
+        project.migration("1_users", USERS_SQL, "drop table users;")
+        provider, olds = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(olds)
+        shutil.rmtree(project.root / "migrations" / "default")
+        news = migration_inputs(engine.endpoint)
+        assert "migrations/default/1_users: ran (" in reasons(provider, news, olds)[0]
+        with pytest.raises(SchemaError, match="migrations/default/1_users: ran"):
+            provider.update("migrations", olds, news)
+        back = migration_inputs(engine.endpoint, rollback="down")
+        assert provider.check(olds, dict(back)).inputs["plan"] == "default: roll back 1_users"
+        outs = provider.update("migrations", olds, back).outs
+        assert engine.rows("select to_regclass('users')") == [(None,)]
+        assert provider.check(outs, dict(back)).inputs["plan"] == NOTHING
+
+    def test_a_source_that_is_given_up_as_a_whole(self, engine: Engine, project: Project) -> None:
+        """Gone from the metadata as well: its database is left as it is."""
+        project.migration("1_users", USERS_SQL)
+        provider, olds = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(olds)
+        shutil.rmtree(project.root / "migrations" / "default")
+        project.metadata("databases/databases.yaml", "[]\n")
+        (project.root / "hasura_metadata/databases/default/tables/tables.yaml").unlink()
+        news = migration_inputs(engine.endpoint)
+        assert reasons(provider, news, olds) == []
+        provider.update("migrations", olds, news)
+        assert engine.rows("select to_regclass('users')::text") == [("users",)]
+
     def test_files_that_change_meanwhile(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)
         inputs = migration_inputs(engine.endpoint)
@@ -312,6 +342,11 @@ class TestMigrations:
         second = inputs()
         provider.update("migrations", first, second)
         assert engine.rows("select id, name from users order by 1") == [("a", "B"), ("b", "A")]
+        (folder / "c.sql").write_text("select 1;")
+        provider.update("migrations", second, inputs())
+        (folder / "c.sql").unlink()
+        provider.update("migrations", second, second)
+        assert provider.read("migrations", dict(second)).inputs == second, "a seed less is no drift for ever"
         (folder / "b.sql").write_text("select 1;\nselect 1/0;")
         with pytest.raises(SchemaError, match=r"seeds/default/b.sql:2: division by zero"):
             provider.update("migrations", second, inputs())

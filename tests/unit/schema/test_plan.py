@@ -52,6 +52,7 @@ def _states(case: dict, local: MigrationSet) -> dict[str, SourceState]:
             invalid_indexes=tuple((case.get("invalid_indexes") or {}).get(source, ())),
             still_there=frozenset((case.get("still_there") or {}).get(source, ())),
             rolled_back=frozenset((case.get("rolled_back") or {}).get(source, ())),
+            at_work=(case.get("at_work") or {}).get(source, {}),
         )
         for source in {*local.sources, *ledger, *catalog}
     }
