@@ -16,8 +16,9 @@ from components.hasura.client import (
     inconsistent_objects,
 )
 from components.hasura.json_types import Json, JsonObject
-from components.schema.canonical import keyed, table_key
+from components.schema.canonical import keyed
 from components.schema.changes import changes, unforeseen
+from components.schema.engine_forms import as_meant, table_key
 from components.schema.metadata_directory import MetadataDirectory
 from components.schema.problems import Problem, SchemaError
 
@@ -44,7 +45,7 @@ def apply_metadata(
     wanted = directory.keyed()
     for _ in range(ATTEMPTS):
         version, live = client.export_metadata()
-        found = keyed(live)
+        found = keyed(as_meant(live))
         if found == wanted:
             _reload(client, directory)
             return ()
@@ -59,7 +60,7 @@ def apply_metadata(
                     ],
                 )
         try:
-            client.replace_metadata(directory.canonical(), version)
+            client.replace_metadata(directory.tree, version)
         except HasuraError as error:
             if error.status == 409:
                 seen = found if seen is None else seen

@@ -17,7 +17,8 @@ import yaml
 
 from components.hasura.json_types import Json, JsonObject
 from components.schema.action_types import ActionTypesError, merge_action_types
-from components.schema.canonical import canonical, keyed, password_paths, table_key
+from components.schema.canonical import keyed, password_paths
+from components.schema.engine_forms import table_key
 from components.schema.metadata_keys import ANY, OTHER_KIND_OF_SOURCE, ROOT_FILES, SOURCES, Shape
 from components.schema.problems import Problem, SchemaError
 
@@ -59,9 +60,6 @@ class MetadataDirectory:
             if found is not None:
                 return found
         return None
-
-    def canonical(self) -> JsonObject:
-        return canonical(self.tree)
 
     def keyed(self) -> JsonObject:
         """The inputs of the Pulumi resource."""

@@ -35,6 +35,7 @@ from components.schema.deployment import (
     ledger_keys,
     read_states,
 )
+from components.schema.engine_forms import as_meant
 from components.schema.evidence import with_evidence
 from components.schema.inputs import CONSISTENT, IN_LINE, MigrationSettings
 from components.schema.ledger import Timeouts
@@ -199,7 +200,7 @@ class MetadataProvider(ResourceProvider):
         except (EngineUnreachable, AnswerLost) as error:
             not_refreshed("metadata", error)
             return ReadResult(id_, inputs, inputs)
-        inputs["metadata"] = keyed(live)
+        inputs["metadata"] = keyed(as_meant(live))
         inputs["consistency"] = "; ".join(f"{o.name}: {o.reason}" for o in objects) or CONSISTENT
         return ReadResult(id_, inputs, inputs)
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.hasura.json_types import JsonObject
-from components.schema.canonical import canonical, keyed, table_key
+from components.schema.canonical import canonical, keyed
+from components.schema.engine_forms import table_key
 
 NAMES = st.sampled_from(["a", "b", "c", "d.e"])
 ROLES = st.sampled_from(["user", "manager", "anonymous"])
