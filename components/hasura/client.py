@@ -197,18 +197,39 @@ class GraphQLAnswer:
 
 
 def inconsistent_objects(value: Json) -> tuple[InconsistentObject, ...]:
-    """Read the list that replace, reload and get_inconsistent_metadata answer with."""
-    if not isinstance(value, list):
-        return ()
-    return tuple(
-        InconsistentObject(
-            type=str(item.get("type", "")),
-            name=str(item.get("name", "")),
-            reason=str(item.get("reason", "")).removeprefix("Inconsistent object: "),
-            definition=item.get("definition"),
-        )
-        for item in value
-        if isinstance(item, dict)
+    """Read the list that replace, reload and get_inconsistent_metadata answer with: one entry an object."""
+    found: list[InconsistentObject] = []
+    for item in value if isinstance(value, list) else []:
+        if not isinstance(item, dict):
+            continue
+        reason = str(item.get("reason", "")).removeprefix("Inconsistent object: ")
+        # Objects that conflict with each other share one reason; endpoints among them come as their definitions alone.
+        conflicting, endpoints = item.get("objects"), item.get("conflicts")
+        if isinstance(conflicting, list):
+            found += [_inconsistent(entry, reason) for entry in conflicting if isinstance(entry, dict)]
+        elif isinstance(endpoints, list):
+            found += [
+                InconsistentObject(
+                    type="rest_endpoint",
+                    name=f"rest_endpoint {entry.get('name')}",
+                    reason=reason,
+                    definition=entry,
+                )
+                for entry in endpoints
+                if isinstance(entry, dict)
+            ]
+        else:
+            found.append(_inconsistent(item, reason))
+    return tuple(found)
+
+
+def _inconsistent(item: JsonObject, reason: str) -> InconsistentObject:
+    kind = str(item.get("type", ""))
+    return InconsistentObject(
+        type=kind,
+        name=str(item.get("name") or kind),
+        reason=reason,
+        definition=item.get("definition"),
     )
 
 

@@ -134,8 +134,9 @@ def _typed(node: FieldDefinitionNode | InputValueDefinitionNode) -> JsonObject:
 
 
 def _description(node: object) -> JsonObject:
+    # The Hasura CLI writes `""" text """`, and reads it without the spaces.
     description = getattr(node, "description", None)
-    return {"description": description.value} if description is not None else {}
+    return {"description": description.value.strip()} if description is not None else {}
 
 
 def _line(node: object) -> int | None:

@@ -19,11 +19,13 @@ from components.hasura.json_types import Json, JsonObject
 from components.schema.canonical import keyed
 from components.schema.changes import changes, unforeseen
 from components.schema.engine_forms import as_meant, table_key
-from components.schema.metadata_directory import MetadataDirectory
+from components.schema.metadata_directory import MetadataDirectory, Place
 from components.schema.problems import Problem, SchemaError
 
 ATTEMPTS = 4
 _PERMISSION = "_permission"
+_MODELS = {"native_query": ("native_queries", "root_field_name"), "logical_model": ("logical_models", "name")}
+_WHOLE = {"custom_types": "custom_types", "open_telemetry": "opentelemetry"}
 _LISTS = {
     "object_relation": "object_relationships",
     "array_relation": "array_relationships",
@@ -68,6 +70,9 @@ def apply_metadata(
             objects = inconsistent_objects(error.internal)
             if objects:
                 raise inconsistent(directory, objects) from None
+            place = directory.place_of(error.path)
+            if place is not None:
+                raise _unreadable(place, error) from None
             raise
         except AnswerLost:
             continue
@@ -80,6 +85,13 @@ def apply_metadata(
                 remedy="Try again when they are done.",
             )
         ]
+    )
+
+
+def _unreadable(place: Place, error: HasuraError) -> SchemaError:
+    return SchemaError(
+        [Problem(path=place.path, line=place.line, message=error.message)],
+        title="the engine cannot read the metadata, so the old one stays in force:",
     )
 
 
@@ -135,6 +147,12 @@ def object_path(tree: JsonObject, entry: InconsistentObject) -> tuple[str | int,
         name = table_key(definition.get("function", cast(Json, definition)))
         at = _index(functions, lambda item: table_key(item.get("function")), name)
         return (*path, "functions", at) if at is not None else path
+    for kind, (field, key) in _MODELS.items():
+        # A permission or relationship of one names it: `select_permission user in logical_model a in source b`.
+        owner = entry.name.partition(f" in {kind} ")[2].rpartition(" in source ")[0]
+        if entry.type == kind or owner:
+            at = _index(_items(sources[index].get(field)), itemgetter(key), owner or definition.get(key))
+            return (*path, field, at) if at is not None else path
     table = definition.get("table", cast(Json, definition) if entry.type == "table" else None)
     tables = _items(sources[index].get("tables"))
     at = _index(tables, lambda item: table_key(item.get("table")), table_key(table))
@@ -151,17 +169,23 @@ def object_path(tree: JsonObject, entry: InconsistentObject) -> tuple[str | int,
 
 
 def _top_level(tree: JsonObject, entry: InconsistentObject, definition: JsonObject) -> tuple[str | int, ...]:
-    for field, key in (
-        ("remote_schemas", "name"),
-        ("actions", "name"),
-        ("cron_triggers", "name"),
-        ("rest_endpoints", "name"),
-        ("query_collections", "name"),
-        ("inherited_roles", "role_name"),
+    if entry.type in _WHOLE:
+        return (_WHOLE[entry.type],)
+    if entry.type == "query_collections":
+        collection = entry.name.rpartition(" in ")[2]
+        at = _index(_items(tree.get(entry.type)), itemgetter("name"), collection)
+        return (entry.type, at) if at is not None else ()
+    for field, key, owner in (
+        ("remote_schemas", "name", "remote_schema"),
+        ("actions", "name", "action"),
+        ("cron_triggers", "name", ""),
+        ("rest_endpoints", "name", ""),
+        ("inherited_roles", "role_name", ""),
     ):
-        if not field.startswith(entry.type.split("_")[0]):
+        if not field.startswith(entry.type.replace(" ", "_").split("_")[0]):
             continue
-        at = _index(_items(tree.get(field)), itemgetter(key), definition.get(key))
+        name = definition.get(owner) or definition.get(key) or entry.name
+        at = _index(_items(tree.get(field)), itemgetter(key), name)
         if at is not None:
             return (field, at)
     return ()

@@ -18,7 +18,7 @@ import yaml
 from components.hasura.json_types import Json, JsonObject
 from components.schema.action_types import ActionTypesError, merge_action_types
 from components.schema.canonical import keyed, password_paths
-from components.schema.engine_forms import table_key
+from components.schema.engine_forms import POSTGRES, table_key
 from components.schema.metadata_keys import ANY, OTHER_KIND_OF_SOURCE, ROOT_FILES, SOURCES, Shape
 from components.schema.problems import Problem, SchemaError
 
@@ -26,10 +26,10 @@ Path_ = tuple["str | int", ...]
 DATABASES = "databases/databases.yaml"
 ACTIONS_SDL = "actions.graphql"
 _INCLUDE = re.compile(r"!include\s+(.+)")
+_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]|\['((?:[^'\\]|\\.)*)'\]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0o([0-7]+)|0x([0-9a-fA-F]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_POSTGRES_KINDS = ("postgres", "citus", "cockroach", "alloy")
 
 _Loader = yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
 
@@ -61,6 +61,15 @@ class MetadataDirectory:
                 return found
         return None
 
+    def place_of(self, path: str) -> Place | None:
+        """Where what the engine's error path `$.args.metadata.sources[0].tables[3]` names was written."""
+        start = "$.args.metadata"
+        if not path.startswith(start):
+            return None
+        steps = _PATH_STEP.findall(path, len(start))
+        found = tuple(int(number) if number else name or quoted for name, number, quoted in steps)
+        return self.place(found) if found else None
+
     def keyed(self) -> JsonObject:
         """The inputs of the Pulumi resource."""
         return keyed(self.tree)
@@ -70,7 +79,7 @@ class MetadataDirectory:
         listed = self.tree.get("sources")
         return {
             str(source.get("name")): {
-                "kind": source.get("kind", "postgres"),
+                "kind": "postgres" if source.get("kind") in (None, "pg") else source["kind"],
                 "configuration": source.get("configuration"),
             }
             for source in (listed if isinstance(listed, list) else [])
@@ -126,6 +135,7 @@ class _Reader:
             )
         tree["sources"] = self._databases()
         self._passwords(tree)
+        self._cron_triggers(tree)
         self._action_types(tree)
         self._unknown_files()
         if self._problems:
@@ -164,6 +174,23 @@ class _Reader:
                         line=place.line,
                         message="a password is written out here",
                         remedy="Give the engine the URL by a variable, and name that: `from_env: NAME`.",
+                    )
+                )
+
+    def _cron_triggers(self, tree: JsonObject) -> None:
+        triggers = tree.get("cron_triggers")
+        for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
+            if isinstance(trigger, dict) and trigger.get("include_in_metadata") is False:
+                place = self._places[("cron_triggers", index, "include_in_metadata")]
+                self._problems.append(
+                    Problem(
+                        path=place.path,
+                        line=place.line,
+                        message="a trigger that is not to be in the metadata stands in it",
+                        remedy=(
+                            "The engine never shows such a trigger, and refuses it when it comes a second time: write "
+                            "true, or make it by the API `create_cron_trigger` and take it out here."
+                        ),
                     )
                 )
 
@@ -303,7 +330,7 @@ class _Reader:
     def _shapes_of(self, node: yaml.MappingNode, path: Path_, shape: Shape) -> Mapping[str, Shape] | None:
         if len(path) == 2 and path[0] == "sources":
             kinds = [v.value for k, v in node.value if getattr(k, "value", "") == "kind"]
-            if kinds and kinds[0] not in _POSTGRES_KINDS:
+            if kinds and kinds[0] not in POSTGRES:
                 return OTHER_KIND_OF_SOURCE.keys
         return shape.keys
 

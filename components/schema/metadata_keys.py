@@ -37,6 +37,25 @@ def _list(items: Shape, unique: str | None = None) -> Shape:
     return Shape(items=items, unique=unique)
 
 
+_HEADERS = _list(_of("name", "value", "value_from_env", required=("name",)))
+_REQUEST_TRANSFORM = _of(
+    "version", "template_engine", "method", "url", "body", "query_params", "request_headers", "content_type"
+)
+_RESPONSE_TRANSFORM = _of("version", "template_engine", "body")
+
+
+def _calling(*names: str, required: tuple[str, ...] = (), **shapes: Shape) -> Shape:
+    """What sends a request."""
+    return _of(
+        *names,
+        required=required,
+        headers=_HEADERS,
+        request_transform=_REQUEST_TRANSFORM,
+        response_transform=_RESPONSE_TRANSFORM,
+        **shapes,
+    )
+
+
 _CONNECTION = _of(
     "database_url",
     "use_prepared_statements",
@@ -80,14 +99,19 @@ _TABLE_CONFIGURATION = _of(
 )
 
 
-def _permission(*names: str, required: tuple[str, ...] = ()) -> Shape:
-    return _list(
-        _of("role", "comment", permission=_of(*names, required=required), required=("role", "permission")),
-        unique="role",
-    )
+_VALIDATION = _of(
+    "type",
+    definition=_of("url", "timeout", "forward_client_headers", headers=_HEADERS, required=("url",)),
+    required=("type", "definition"),
+)
 
 
-_MANUAL = _of("remote_table", "column_mapping", "insertion_order", "remote_source", "source")
+def _permission(*names: str, required: tuple[str, ...] = (), **shapes: Shape) -> Shape:
+    body = _of(*names, required=required, **shapes)
+    return _list(_of("role", "comment", permission=body, required=("role", "permission")), unique="role")
+
+
+_MANUAL = _of("remote_table", "remote_native_query", "column_mapping", "insertion_order")
 
 
 def _relationships() -> Shape:
@@ -102,29 +126,48 @@ def _relationships() -> Shape:
     )
 
 
-_EVENT_TRIGGER = _of(
+_REMOTE_RELATIONSHIP = _of(
+    "name",
+    definition=_of(
+        "remote_schema",
+        "hasura_fields",
+        "remote_field",
+        to_remote_schema=_of(
+            "remote_schema",
+            "lhs_fields",
+            "remote_field",
+            required=("remote_schema", "lhs_fields", "remote_field"),
+        ),
+        to_source=_of(
+            "relationship_type",
+            "field_mapping",
+            "source",
+            "table",
+            required=("relationship_type", "field_mapping", "source", "table"),
+        ),
+    ),
+    required=("name", "definition"),
+)
+_EVENT_TRIGGER = _calling(
     "name",
     "webhook",
     "webhook_from_env",
-    "headers",
-    "request_transform",
-    "response_transform",
-    "cleanup_config",
     "trigger_on_replication",
-    "comment",
+    cleanup_config=_of(
+        "schedule", "batch_size", "clear_older_than", "timeout", "clean_invocation_logs", "paused"
+    ),
     definition=_of(
         "enable_manual",
         insert=_of("columns", "payload"),
         update=_of("columns", "payload"),
         delete=_of("columns", "payload"),
     ),
-    retry_conf=_of("num_retries", "interval_sec", "timeout_sec", "tolerance_seconds"),
-    required=("name", "definition"),
+    retry_conf=_of("num_retries", "interval_sec", "timeout_sec", required=("num_retries", "interval_sec")),
+    required=("name", "definition", "retry_conf"),
 )
 TABLE = _of(
     "table",
     "is_enum",
-    "description",
     "logical_model",
     configuration=_TABLE_CONFIGURATION,
     apollo_federation_config=_of("enable"),
@@ -134,12 +177,12 @@ TABLE = _of(
         _of(
             "name",
             "comment",
-            definition=_of("function", "table_argument", "session_argument", "return_table"),
+            definition=_of("function", "table_argument", "session_argument", required=("function",)),
             required=("name", "definition"),
         ),
         unique="name",
     ),
-    remote_relationships=_list(_of("name", "definition", required=("name", "definition")), unique="name"),
+    remote_relationships=_list(_REMOTE_RELATIONSHIP, unique="name"),
     select_permissions=_permission(
         "columns",
         "computed_fields",
@@ -151,12 +194,20 @@ TABLE = _of(
         required=("columns", "filter"),
     ),
     insert_permissions=_permission(
-        "check", "set", "columns", "backend_only", "validate_input", required=("check",)
+        "check", "set", "columns", "backend_only", validate_input=_VALIDATION, required=("check",)
     ),
     update_permissions=_permission(
-        "columns", "filter", "check", "set", "backend_only", "validate_input", required=("columns", "filter")
+        "columns",
+        "filter",
+        "check",
+        "set",
+        "backend_only",
+        validate_input=_VALIDATION,
+        required=("columns", "filter"),
     ),
-    delete_permissions=_permission("filter", "backend_only", "validate_input", required=("filter",)),
+    delete_permissions=_permission(
+        "filter", "backend_only", validate_input=_VALIDATION, required=("filter",)
+    ),
     event_triggers=_list(_EVENT_TRIGGER, unique="name"),
     required=("table",),
 )
@@ -173,13 +224,42 @@ FUNCTION = _of(
     permissions=_list(_of("role"), unique="role"),
     required=("function",),
 )
+_MODEL_FIELDS = _list(_of("name", "type", "nullable", "description", required=("name", "type")))
+_MODEL_PERMISSIONS = TABLE.keys["select_permissions"] if TABLE.keys else ANY
+_ARGUMENTS = Shape(values=_of("type", "nullable", "description", required=("type",)))
+
+
+def _query_relationships() -> Shape:
+    using = _of("column_mapping", "remote_native_query", "remote_table", "insertion_order")
+    return _list(_of("name", "comment", using=using, required=("name", "using")), unique="name")
+
+
+LOGICAL_MODEL = _of(
+    "name",
+    "description",
+    fields=_MODEL_FIELDS,
+    select_permissions=_MODEL_PERMISSIONS,
+    required=("name", "fields"),
+)
+NATIVE_QUERY = _of(
+    "root_field_name",
+    "type",
+    "code",
+    "description",
+    arguments=_ARGUMENTS,
+    # The name of a logical model, or one without a name.
+    returns=_of(fields=_MODEL_FIELDS, select_permissions=_MODEL_PERMISSIONS),
+    object_relationships=_query_relationships(),
+    array_relationships=_query_relationships(),
+    required=("root_field_name", "code", "returns"),
+)
 SOURCES = _list(
     _of(
         "name",
         "kind",
-        "logical_models",
-        "native_queries",
         "stored_procedures",
+        logical_models=_list(LOGICAL_MODEL, unique="name"),
+        native_queries=_list(NATIVE_QUERY, unique="root_field_name"),
         configuration=_CONFIGURATION,
         tables=_list(TABLE, unique="table"),
         functions=_list(FUNCTION, unique="function"),
@@ -199,17 +279,14 @@ OTHER_KIND_OF_SOURCE = Shape()
 _ACTION = _of(
     "name",
     "comment",
-    definition=_of(
+    definition=_calling(
         "kind",
         "handler",
         "forward_client_headers",
-        "headers",
         "timeout",
         "type",
         "arguments",
         "output_type",
-        "request_transform",
-        "response_transform",
         "ignored_client_headers",
     ),
     permissions=_list(_of("role", "comment", "definition"), unique="role"),
@@ -221,18 +298,15 @@ _CUSTOM_TYPES = _of(
     objects=_list(_of("name", "description", "fields", "relationships"), unique="name"),
     scalars=_list(_of("name", "description"), unique="name"),
 )
-_CRON = _of(
+_CRON = _calling(
     "name",
     "webhook",
     "schedule",
     "include_in_metadata",
     "payload",
-    "headers",
     "comment",
-    "request_transform",
-    "response_transform",
     retry_conf=_of("num_retries", "retry_interval_seconds", "timeout_seconds", "tolerance_seconds"),
-    required=("name", "webhook", "schedule"),
+    required=("name", "webhook", "schedule", "include_in_metadata"),
 )
 
 
@@ -255,10 +329,31 @@ ROOT_FILES: Mapping[str, RootFile] = {
             "remote_schemas": _list(
                 _of(
                     "name",
-                    "definition",
                     "comment",
-                    "permissions",
-                    "remote_relationships",
+                    definition=_of(
+                        "url",
+                        "url_from_env",
+                        "forward_client_headers",
+                        "timeout_seconds",
+                        headers=_HEADERS,
+                        customization=_of(
+                            "root_fields_namespace",
+                            type_names=_of("prefix", "suffix", "mapping"),
+                            field_names=_list(_of("parent_type", "prefix", "suffix", "mapping")),
+                        ),
+                    ),
+                    permissions=_list(
+                        _of("role", "comment", definition=_of("schema"), required=("role", "definition")),
+                        unique="role",
+                    ),
+                    remote_relationships=_list(
+                        _of(
+                            "type_name",
+                            relationships=_list(_REMOTE_RELATIONSHIP, unique="name"),
+                            required=("type_name",),
+                        ),
+                        unique="type_name",
+                    ),
                     required=("name", "definition"),
                 ),
                 unique="name",

@@ -126,8 +126,23 @@ def canonical_metadata(value: Json, path: str) -> JsonObject:
             _put(result, key, copy.deepcopy(document.get(key)))
     types = result.get("custom_types")
     if isinstance(types, dict):
-        result["custom_types"] = {key: each for key, each in types.items() if not _says_nothing(each)}
+        result["custom_types"] = {
+            key: [_enum(entry) for entry in each] if key == "enums" and isinstance(each, list) else each
+            for key, each in types.items()
+            if not _says_nothing(each)
+        }
     return result
+
+
+def _enum(value: Json) -> Json:
+    """An enum, whose values name what they do not have."""
+    values = value.get("values") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(values, list):
+        return value
+    named = [
+        {"description": None, "is_deprecated": None, **each} for each in values if isinstance(each, dict)
+    ]
+    return {**value, "values": [*named]}
 
 
 def not_executed(metadata: JsonObject) -> list[str]:

@@ -485,6 +485,26 @@ class TestMetadata:
         assert len(lines) == 3
         assert provider.read("metadata", dict(olds)).inputs == olds
 
+    def test_what_the_engine_cannot_read_is_refused_with_file_and_line(
+        self, engine: Engine, project: Project
+    ) -> None:
+        provider, olds = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(olds)
+        project.metadata(TABLES, "- table: a\n" + USERS.replace("{id: {_eq: X-Hasura-User-Id}}", "none"))
+        with pytest.raises(SchemaError) as caught:
+            provider.update("metadata", olds, metadata_inputs(engine.endpoint))
+        lines = str(caught.value).splitlines()
+        assert lines[0] == "the engine cannot read the metadata, so the old one stays in force:"
+        assert lines[1].startswith("  hasura_metadata/databases/default/tables/tables.yaml:9: ")
+        assert "String" in lines[1]
+        assert provider.read("metadata", dict(olds)).inputs == olds
+
+    def test_what_no_list_holds_is_not_lost_on_the_way(self, engine: Engine, project: Project) -> None:
+        """A text where an object should stand reaches the engine, which refuses it."""
+        project.metadata("actions.yaml", "actions: [go]\ncustom_types: {}\n")
+        with pytest.raises(SchemaError, match=r"hasura_metadata/actions.yaml:1: .*expected"):
+            MetadataProvider().create(metadata_inputs(engine.endpoint))
+
     def test_a_database_changed_beneath_it(self, engine: Engine) -> None:
         provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
         provider.create(inputs)

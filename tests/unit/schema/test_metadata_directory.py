@@ -159,8 +159,8 @@ def test_text_that_begins_like_an_include_elsewhere(tmp_path: Path) -> None:
         tmp_path,
         **{
             "cron_triggers.yaml": (
-                "- name: a\n  webhook: http://x.test\n  schedule: '* * * * *'\n  comment: '!include "
-                "nothing'\n"
+                "- name: a\n  webhook: http://x.test\n  schedule: '* * * * *'\n  include_in_metadata: true\n"
+                "  comment: '!include nothing'\n"
             )
         },
     )
@@ -281,6 +281,46 @@ BAD: dict[str, tuple[dict[str, str | bytes], str]] = {
         "m/cron_triggers.yaml:1: !include is resolved beneath tables and functions only",
     ),
     "include of itself": ({TABLES: "- !include tables.yaml\n"}, f"m/{TABLES}:1: nested too deeply"),
+    "trigger that is not in the metadata": (
+        {
+            "cron_triggers.yaml": "- name: a\n  webhook: h\n  schedule: '* * * * *'\n"
+            "  include_in_metadata: false\n"
+        },
+        "m/cron_triggers.yaml:4: a trigger that is not to be in the metadata stands in it",
+    ),
+    "event trigger without retries": (
+        {TABLES: "- table: a\n  event_triggers:\n    - name: t\n      definition: {}\n      webhook: h\n"},
+        f"m/{TABLES}:3: the key retry_conf is missing",
+    ),
+    "key of a manual relationship": (
+        {
+            TABLES: "- table: a\n  array_relationships:\n    - name: r\n      using:\n"
+            "        manual_configuration:\n          remote_table: b\n          colum_mapping: {}\n"
+        },
+        f"m/{TABLES}:7: unknown key colum_mapping",
+    ),
+    "key of a native query": (
+        {
+            "databases/databases.yaml": BASE["databases/databases.yaml"]
+            + "  native_queries:\n    - {root_field_name: q, code: select 1, returns: r, argument: {}}\n"
+        },
+        "m/databases/databases.yaml:9: unknown key argument",
+    ),
+    "native query twice": (
+        {
+            "databases/databases.yaml": BASE["databases/databases.yaml"]
+            + "  native_queries:\n    - {root_field_name: q, code: select 1, returns: r}\n"
+            "    - {root_field_name: q, code: select 2, returns: r}\n"
+        },
+        "m/databases/databases.yaml:10: root_field_name q is there twice",
+    ),
+    "key of a remote schema's permission": (
+        {
+            "remote_schemas.yaml": "- name: s\n  definition: {url: u}\n  permissions:\n    - role: r\n"
+            "      definition: {scheme: ''}\n"
+        },
+        "m/remote_schemas.yaml:5: unknown key scheme",
+    ),
     "unknown tag": ({TABLES: "- table: !name a\n"}, f"m/{TABLES}:1: unknown tag !name"),
     "not YAML": ({TABLES: "- table: {name: a}\n- table: [\n"}, f"m/{TABLES}:3: not YAML"),
     "tab": ({TABLES: "- table:\n\tname: a\n"}, f"m/{TABLES}:2: not YAML"),
@@ -471,3 +511,51 @@ def test_actions(tmp_path: Path) -> None:
         "scalars": [{"name": "Name"}],
         "enums": [{"name": "Mood", "values": [{"value": "GOOD"}, {"value": "BAD"}]}],
     }
+
+
+def test_what_the_engine_names_by_its_path(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        **{
+            "databases__default__tables__tables.yaml": (
+                "- table: a\n- table: b\n  select_permissions:\n    - role: user\n      permission:\n"
+                "        columns: []\n        filter: []\n"
+            ),
+            "cron_triggers.yaml": "- name: a\n  webhook: h\n  schedule: x\n  include_in_metadata: true\n",
+        },
+    )
+    tables = "m/databases/default/tables/tables.yaml"
+    base = "$.args.metadata"
+    for path, place in (
+        (f"{base}.sources[0].tables[1].select_permissions[0].permission.filter", f"{tables}:7"),
+        (f"{base}.sources[0].tables[1].select_permissions[0].permission.limit", f"{tables}:5"),
+        (f"{base}.sources[0].tables[1]['select_permissions']", f"{tables}:3"),
+        (f"{base}.cron_triggers[0].schedule", "m/cron_triggers.yaml:3"),
+        (base, "None"),
+        ("$.args", "None"),
+    ):
+        assert str(found.place_of(path)) == place
+
+
+def test_descriptions_as_the_hasura_cli_writes_them(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        **{
+            "actions.yaml": "actions:\n  - name: go\n    definition: {handler: h}\n",
+            "actions.graphql": 'extend type Mutation {\n  """ what it does """ go(\n    """ how far """ a: Int!\n'
+            '  ): Out\n}\n\n""" what comes out """ type Out {\n  """ how far it went """ b: Int\n}\n\n'
+            'enum E {\n  """ one """ ONE\n}\n',
+        },
+    )
+    types = found.tree["custom_types"]
+    assert found.tree["actions"][0]["definition"]["arguments"] == [  # type: ignore[index,call-overload]
+        {"name": "a", "type": "Int!", "description": "how far"}
+    ]
+    assert types["objects"] == [  # type: ignore[index,call-overload]
+        {
+            "name": "Out",
+            "description": "what comes out",
+            "fields": [{"name": "b", "type": "Int", "description": "how far it went"}],
+        }
+    ]
+    assert types["enums"][0]["values"] == [{"value": "ONE", "description": "one"}]  # type: ignore[index,call-overload]

@@ -1,0 +1,1 @@
+drop function orders_above(numeric);
