@@ -178,7 +178,8 @@ def _scanned(folder: Path, shown: str, problems: list[Problem]) -> list[os.DirEn
     # A scan tells folders from files without a further call for each of what may be thousands.
     try:
         with os.scandir(folder) as found:
-            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+            seen = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+            return [e for e in seen if _can_be_named(e.name, shown, problems)]
     except OSError as error:
         problems.append(Problem(path=shown, message=f"cannot be read: {error.strerror}"))
         return []
@@ -199,7 +200,22 @@ def entries(folder: Path, shown: str, problems: list[Problem]) -> list[Path]:
     except OSError as error:
         problems.append(Problem(path=shown, message=f"cannot be read: {error.strerror}"))
         return []
-    return [entry for entry in found if not entry.name.startswith(".")]
+    return [
+        entry
+        for entry in found
+        if not entry.name.startswith(".") and _can_be_named(entry.name, shown, problems)
+    ]
+
+
+def _can_be_named(name: str, shown: str, problems: list[Problem]) -> bool:
+    """Whether a name is text, as it has to be in ledger, state and messages."""
+    if name.isascii() or name.encode(errors="replace").decode() == name:
+        return True
+    told = name.encode(errors="backslashreplace").decode()
+    problems.append(
+        Problem(path=f"{shown}/{told}", message="its name is not UTF-8", remedy="Give it another one.")
+    )
+    return False
 
 
 def is_directory_within(entry: Path, root: Path, shown: str, problems: list[Problem]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
@@ -148,6 +150,35 @@ class TestMigrations:
                 "3_": "applied by the Hasura CLI",
             }
         }
+
+    def test_previews_and_refreshes_ask_and_never_tell(
+        self, engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project.migration("1_users", USERS_SQL, "drop table users;")
+        provider, olds = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(olds)
+        project.migration("2_b", "drop table users; create table b ();")
+        sent: set[str] = set()
+
+        class Watching(httpx.HTTPTransport):
+            def handle_request(self, request: httpx.Request) -> httpx.Response:
+                body = json.loads(request.read())
+                sent.add(body["type"] + (" read_only" if body["args"].get("read_only") else ""))
+                return super().handle_request(request)
+
+        monkeypatch.setattr(
+            "components.schema.provider._client",
+            lambda props, **_: HasuraClient(str(props["endpoint"]), ADMIN_SECRET, transport=Watching()),
+        )
+        news = migration_inputs(engine.endpoint, rollback="down", lint="warn", backup="dumps")
+        assert reasons(provider, news, olds) == []
+        provider.read("migrations", dict(olds))
+        metadata = metadata_inputs(engine.endpoint)
+        assert reasons(MetadataProvider(), metadata) == []
+        MetadataProvider().read("metadata", dict(metadata))
+        asked = {"run_sql read_only", "get_catalog_state", "export_metadata", "get_inconsistent_metadata"}
+        assert sent == asked
+        assert not (project.root / "dumps").exists()
 
     def test_history_is_refused_in_preview(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)

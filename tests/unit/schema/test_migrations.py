@@ -143,6 +143,11 @@ def _huge_version(root: Path) -> None:
     _write(root, "default/9223372036854775808_b/up.sql")
 
 
+def _bytes_for_a_name(root: Path) -> None:
+    folder = os.fsencode(root) + b"/default/2_\xff"
+    os.mkdir(folder)  # noqa: PTH102  bytes that are no text
+
+
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing up.sql": (_missing_up, "migrations/default/2_b/up.sql: missing"),
     "empty up.sql": (_empty_up, "migrations/default/2_b/up.sql: empty"),
@@ -172,6 +177,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
         _metadata,
         "migrations/default/2_b/up.yaml: metadata in a migration is not run",
     ),
+    "bytes for a name": (_bytes_for_a_name, "migrations/default/2_\\udcff: its name is not UTF-8"),
     "huge version": (
         _huge_version,
         "migrations/default/9223372036854775808_b: the version is larger than 9223372036854775807",
