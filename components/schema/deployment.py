@@ -10,6 +10,8 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from queue import Empty, Queue
+from threading import Thread
 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import Json, JsonObject
@@ -34,6 +36,8 @@ READ_ROUNDS = 5
 POLL_SECONDS = 0.1
 QUIET_SECONDS = 0.4
 """Another deployment has ended when for so long nobody holds its lock and the ledger stays as it is."""
+PROGRESS_SECONDS = 10.0
+"""How often a deployment that takes long tells how far it has come."""
 AT_WORK_POLL_SECONDS = 0.5
 RECORDED_WITHIN = 5.0
 """Seconds after the end of what ran outside a transaction within which the ledger says so."""
@@ -358,7 +362,7 @@ def send_steps(  # noqa: PLR0917
     in `outcome`."""
     _tell_who_is_at_work(client, source, settings, report)
     try:
-        client.bulk([step.item for step in made])
+        _send(client, source, made, report)
     except (AnswerLost, EngineUnreachable) as error:
         outcome.in_doubt = True
         report(f"{error}; looking at the ledger")
@@ -384,6 +388,45 @@ def send_steps(  # noqa: PLR0917
         ) from None
     outcome.done += _words(made)
     return True
+
+
+def _send(client: HasuraClient, source: str, made: Sequence[Step], report: Report) -> None:
+    """Send the bulk, and tell now and then how far it has come. Raises what the client raises."""
+    ended: Queue[BaseException | None] = Queue()
+
+    def send() -> None:
+        try:
+            client.bulk([step.item for step in made])
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    # A daemon, so that whoever interrupts the deployment need not wait for an answer.
+    Thread(target=send, daemon=True).start()
+    since = time.monotonic()
+    versions = [step.version for step in made if step.version is not None]
+    while True:
+        try:
+            error = ended.get(timeout=PROGRESS_SECONDS)
+        except Empty:
+            report(
+                f"{source}: at work for {time.monotonic() - since:.0f} s{_so_many(client, source, versions)}"
+            )
+        else:
+            break
+    if error is not None:
+        raise error
+
+
+def _so_many(client: HasuraClient, source: str, versions: Sequence[int]) -> str:
+    if not versions:
+        return ""
+    try:
+        answer = client.run_sql(ledger.progress(source, versions), source, read_only=True)
+    except (AnswerLost, EngineUnreachable, HasuraError):
+        return ""
+    return f", {answer.rows[0][1]} of {len(versions)} migrations are in the ledger"
 
 
 def _refused(source: str, error: HasuraError, outcome: Outcome) -> SchemaError:

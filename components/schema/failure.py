@@ -80,7 +80,11 @@ def explained(
 
 def so_far(done: Sequence[str]) -> list[str]:
     """What had been done, in words."""
-    return ["Done before it: " + (", ".join(done) if done else "nothing") + "."]
+    if len(done) > LISTED:
+        told = f"{', '.join(done[:LISTED])} and {len(done) - LISTED} more, the last: {done[-1]}"
+    else:
+        told = ", ".join(done) or "nothing"
+    return [f"Done before it: {told}."]
 
 
 def _locate(

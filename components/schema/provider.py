@@ -8,7 +8,7 @@ still be the same."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -60,6 +60,8 @@ from components.schema.steps import Settings
 PREVIEW_TIMEOUT = 10.0
 CONSISTENT_WITHIN = 60.0
 ENGINE_WITHIN = 30.0
+TOLD = 100
+"""Lines of what was done that are told one by one."""
 PROVIDER_KEY = "__provider"
 
 Props = dict[str, object]
@@ -150,10 +152,8 @@ class MigrationsProvider(ResourceProvider):
         with _client(props) as client:
             _wait_for_engine(client)
             _back_up(client, local, settings, str(_given(props).get("backup", "")))
-            for line in deploy(client, local, settings, report=warn).done:
-                warn(line)
-            for line in sow(client, seeds, settings, report=warn).done:
-                warn(line)
+            _tell(deploy(client, local, settings, report=warn).done)
+            _tell(sow(client, seeds, settings, report=warn).done)
 
 
 class MetadataProvider(ResourceProvider):
@@ -211,8 +211,7 @@ class MetadataProvider(ResourceProvider):
         directory = _metadata_of(props)
         with _client(props) as client:
             _wait_for_engine(client)
-            for line in apply_metadata(client, directory, seen=seen):
-                warn(f"metadata: {line}")
+            _tell([f"metadata: {line}" for line in apply_metadata(client, directory, seen=seen)])
             endpoints = [str(url) for url in cast("list[object]", props.get("replicas") or [])]
             replicas = [HasuraClient(url, str(props["admin_secret"])) for url in endpoints]
             try:
@@ -220,6 +219,14 @@ class MetadataProvider(ResourceProvider):
             finally:
                 for replica in replicas:
                     replica.close()
+
+
+def _tell(lines: Sequence[str]) -> None:
+    """What was done, as far as a person reads it: Pulumi prints each line twice."""
+    for line in lines[:TOLD]:
+        warn(line)
+    if len(lines) > TOLD:
+        warn(f"... and {len(lines) - TOLD} more, the last: {lines[-1]}")
 
 
 def _refusal(error: SchemaError) -> CheckFailure:

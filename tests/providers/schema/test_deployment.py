@@ -133,6 +133,16 @@ def test_failure_tells_file_line_and_what_was_done(engine: Engine, project: Proj
     assert catalog(engine)["migrations"] == {"default": {"1": False}}  # type: ignore[index]
 
 
+def test_failure_behind_many_names_the_first_and_the_last(engine: Engine, project: Project) -> None:
+    for number in range(20):
+        project.migration(f"{number}_m", f"select {number};")
+    project.migration("20_bad", "select 1/0;")
+    with pytest.raises(SchemaError) as caught:
+        run(engine)
+    done = ", ".join(f"applied default/{number}_m" for number in range(10))
+    assert f"Done before it: {done} and 10 more, the last: applied default/19_m." in str(caught.value)
+
+
 def test_hint_and_line_of_a_raised_error(engine: Engine, project: Project) -> None:
     project.migration(
         "1_a",
@@ -481,6 +491,24 @@ def test_waits_for_another_deployer_but_not_for_ever(engine: Engine, project: Pr
         other.rollback()
         waiting.join()
     assert engine.rows("select to_regclass('users')::text") == [("users",)]
+
+
+def test_a_long_deployment_tells_how_far_it_has_come(
+    engine: Engine, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.schema.deployment.PROGRESS_SECONDS", 0.05)
+    project.migration("1_users", USERS)
+    project.migration("2_waits", "select pg_advisory_xact_lock(4713);")
+    told: list[str] = []
+    with engine.connect() as holder:
+        holder.execute("select pg_advisory_lock(4713)")
+        deployer = threading.Thread(target=run, args=(engine,), kwargs={"report": told.append})
+        deployer.start()
+        wait_for(
+            lambda: any("1 of 2 migrations are in the ledger" in line for line in list(told)), "it tells"
+        )
+    deployer.join()
+    assert len(ledger(engine)) == 2
 
 
 def test_lock_timeout_names_who_blocks_and_nobody_else(engine: Engine, project: Project) -> None:

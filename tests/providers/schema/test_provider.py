@@ -78,6 +78,16 @@ class TestMigrations:
         read = provider.read("migrations", {**inputs, "__provider": "x"})
         assert (read.id, read.outs, read.inputs) == ("migrations", inputs, inputs)
 
+    def test_thousands_are_not_told_one_by_one(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for number in range(130):
+            project.migration(f"{number}_m", f"select {number};")
+        MigrationsProvider().create(migration_inputs(engine.endpoint))
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 101
+        assert told[-1] == "... and 30 more, the last: applied default/129_m"
+
     def test_nothing_there_is_absence(self, engine: Engine, project: Project) -> None:
         project.migration("1_users", USERS_SQL)
         read = MigrationsProvider().read("migrations", migration_inputs(engine.endpoint))
