@@ -452,6 +452,7 @@ def _somebody_else_did(error: HasuraError) -> bool:
     return error.sqlstate in (
         ledger.ALREADY_RECORDED,
         ledger.NEWER_RECORDED,
+        ledger.PREDECESSOR_GONE,
         ledger.SERIALIZATION_FAILURE,
     ) or (
         error.sqlstate == ledger.UNIQUE_VIOLATION

@@ -33,6 +33,8 @@ ALREADY_RECORDED = "MLDUP"
 """SQLSTATE (a class that Postgres does not use) of a guard that finds the version in the ledger."""
 NEWER_RECORDED = "MLORD"
 """SQLSTATE of a guard that finds a newer version than the planned one."""
+PREDECESSOR_GONE = "MLPRE"
+"""SQLSTATE of a guard that does not find the version that the planned one was to follow."""
 RECORD_GONE = "MLGON"
 """SQLSTATE of a migration that took its own record out of the ledger."""
 SERIALIZATION_FAILURE = "40001"
@@ -223,17 +225,18 @@ def _unless_there(table: str, statements: str) -> str:
     )
 
 
-def guard(source: str, version: int, *, out_of_order: bool) -> str:
-    """Raise when `version` is recorded already or, unless `out_of_order`, a newer one is. What was rolled back
-    counts as never recorded."""
+def guard(source: str, version: int, *, out_of_order: bool, after: int | None = None) -> str:
+    """Raise when `version` is recorded already, when `after` is not recorded (any more) or, unless `out_of_order`, when
+    a newer one is. What was rolled back counts as never recorded."""
     where = f"from {TABLE} where source = {literal(source)} and state <> 'rolled back'"
-    newer = (
+    newer = "" if out_of_order else _nothing_newer(source, version)
+    gone = (
         ""
-        if out_of_order
+        if after is None
         else (
-            f"if exists (select 1 {where} and version > {version}) then\n"
-            f"raise exception using errcode = '{NEWER_RECORDED}', "
-            f"message = 'a newer version than {version} is in the ledger';\nend if;\n"
+            f"if not exists (select 1 {where} and version = {after}) then\n"
+            f"raise exception using errcode = '{PREDECESSOR_GONE}', "
+            f"message = 'version {after} is not in the ledger any more';\nend if;\n"
         )
     )
     return (
@@ -241,8 +244,17 @@ def guard(source: str, version: int, *, out_of_order: bool) -> str:
         f"if exists (select 1 {where} and version = {version}) then\n"
         f"raise exception using errcode = '{ALREADY_RECORDED}', "
         f"message = 'version {version} is in the ledger already';\nend if;\n"
-        f"{newer}delete from {TABLE} where source = {literal(source)} and version = {version};\n"
+        f"{newer}{gone}delete from {TABLE} where source = {literal(source)} and version = {version};\n"
         "end $guard$;\n"
+    )
+
+
+def _nothing_newer(source: str, version: int) -> str:
+    return (
+        f"if exists (select 1 from {TABLE} where source = {literal(source)} and state <> 'rolled back' "
+        f"and version > {version}) then\n"
+        f"raise exception using errcode = '{NEWER_RECORDED}', "
+        f"message = 'a newer version than {version} is in the ledger';\nend if;\n"
     )
 
 
@@ -434,18 +446,19 @@ def invalid_indexes() -> str:
 
 
 def remove(source: str, version: int) -> str:
-    """Mark a row as rolled back, raising when it is not there (any more)."""
+    """Mark a row as rolled back, raising when it is not there (any more), or not the newest."""
     return _marked(source, version, "state = 'rolled back', in_catalog = false", "state <> 'rolled back'")
 
 
 def begin_removal(source: str, version: int) -> str:
-    """Mark a row whose down SQL is about to run outside a transaction, raising when it is not done (any more)."""
+    """Mark a row whose down SQL is about to run outside a transaction, raising when it is not done (any more), or not
+    the newest."""
     return _marked(source, version, "state = 'rolling back'", "state = 'done'")
 
 
 def _marked(source: str, version: int, change: str, condition: str) -> str:
     return (
-        "do $guard$ begin\n"
+        f"do $guard$ begin\n{_nothing_newer(source, version)}"
         f"update {TABLE} set {change} "
         f"where source = {literal(source)} and version = {version} and {condition};\n"
         f"if not found then raise exception using errcode = '{ALREADY_RECORDED}', "

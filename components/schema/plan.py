@@ -54,7 +54,8 @@ class SourceState:
 @dataclass(frozen=True, kw_only=True)
 class SourcePlan:
     """Steps for one source, in this order: `adopt` rows (also with `baseline`), run `downs` (newest
-    first), run `ups` (oldest first), write the catalog state if `write_catalog`."""
+    first), run `ups` (oldest first), write the catalog state if `write_catalog`. `after` is the newest version that
+    has run and stays: the ups were planned on top of it."""
 
     source: str
     adopt: tuple[Migration, ...] = ()
@@ -62,6 +63,7 @@ class SourcePlan:
     downs: tuple[LedgerRow, ...] = ()
     ups: tuple[Migration, ...] = ()
     write_catalog: bool = False
+    after: int | None = None
 
     @property
     def empty(self) -> bool:
@@ -169,6 +171,7 @@ def _plan_source(
         downs=downs,
         ups=ups,
         write_catalog=write and bool(wanted or catalog or state.rolled_back),
+        after=newest,
     ), problems
 
 

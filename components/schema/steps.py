@@ -8,7 +8,7 @@ that it ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,9 +60,17 @@ def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> lis
         return [*made, _as_one(plan, settings, downs)]
     for row in plan.downs:
         made += _down(source, row, downs[row.version], settings)
-    for migration in plan.ups:
-        made += _up(source, migration, settings, last=migration is plan.ups[-1])
+    for after, migration in _in_turn(plan):
+        made += _up(source, migration, after, settings, last=migration is plan.ups[-1])
     return made
+
+
+def _in_turn(plan: SourcePlan) -> Iterator[tuple[int | None, Migration]]:
+    """The ups, each with the version that it follows."""
+    after = plan.after
+    for migration in plan.ups:
+        yield after, migration
+        after = migration.version
 
 
 def down_script(source: str, row: LedgerRow, text: str) -> Script:
@@ -104,11 +112,13 @@ def _taking_over(plan: SourcePlan, settings: Settings) -> Sequence[Step]:
     ]
 
 
-def _up(source: str, migration: Migration, settings: Settings, *, last: bool) -> list[Step]:
+def _up(
+    source: str, migration: Migration, after: int | None, settings: Settings, *, last: bool
+) -> list[Step]:
     if migration.up.without_transaction:
         return _alone(
             source,
-            begun=_record(source, migration, settings, state="started"),
+            begun=_record(source, migration, after, settings, state="started"),
             script=migration.up,
             ended=ledger.finish(source, migration.version),
             version=migration.version,
@@ -117,7 +127,7 @@ def _up(source: str, migration: Migration, settings: Settings, *, last: bool) ->
         )
     sql = SqlParts(
         ledger.lock(settings.timeouts),
-        _record(source, migration, settings),
+        _record(source, migration, after, settings),
         migration.up,
         ledger.FRESH,
         "" if last else ledger.LAZY_COMMIT,
@@ -155,8 +165,8 @@ def _as_one(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> S
     parts: list[str | SqlFile] = [ledger.lock(settings.timeouts)]
     for row in plan.downs:
         parts += [ledger.remove(source, row.version), downs[row.version], "\n;\n", between]
-    for migration in plan.ups:
-        parts += [_record(source, migration, settings), migration.up, between]
+    for after, migration in _in_turn(plan):
+        parts += [_record(source, migration, after, settings), migration.up, between]
     parts += [ledger.confirm(source, migration.version) for migration in plan.ups]
     about = [
         *(f"rolled back {source}/{row.key}" for row in plan.downs),
@@ -201,9 +211,16 @@ def _alone(
 
 
 def _record(
-    source: str, migration: Migration, settings: Settings, *, state: Literal["done", "started"] = "done"
+    source: str,
+    migration: Migration,
+    after: int | None,
+    settings: Settings,
+    *,
+    state: Literal["done", "started"] = "done",
 ) -> str:
-    return ledger.guard(source, migration.version, out_of_order=settings.policy.out_of_order) + ledger.insert(
+    return ledger.guard(
+        source, migration.version, out_of_order=settings.policy.out_of_order, after=after
+    ) + ledger.insert(
         source,
         migration.version,
         migration.name,

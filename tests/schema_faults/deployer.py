@@ -94,12 +94,12 @@ class Deployer:
         return bool(self._ask({"alive": self._pid}))
 
     def kill(self) -> Ended:
-        """Kill -9; it may have ended before."""
-        return Ended(code=self._ask({"kill": self._pid}), log=self._log.read_text())
+        """Kill -9; it may have ended before, or not have begun to write."""
+        return Ended(code=self._ask({"kill": self._pid}), log=self.log())
 
     def wait(self) -> Ended:
         """Wait until it ends by itself."""
-        return Ended(code=self._ask({"wait": self._pid}), log=self._log.read_text())
+        return Ended(code=self._ask({"wait": self._pid}), log=self.log())
 
     def run(self, **settings: object) -> Ended:
         """Deploy undisturbed."""

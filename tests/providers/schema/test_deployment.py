@@ -16,10 +16,11 @@ from components.hasura.client import HasuraClient, HasuraError
 from components.schema import ledger as sql_of
 from components.schema.deployment import Outcome, deploy, read_states
 from components.schema.ledger import LOCK_KEYS, Timeouts
+from components.schema.maintenance import roll_back
 from components.schema.migrations import read_migrations
 from components.schema.plan import Policy, lost_in_catalog
 from components.schema.problems import SchemaError
-from components.schema.steps import Settings
+from components.schema.steps import Settings, Transaction
 from tests.images.containers import wait_for
 from tests.providers.schema.conftest import ADMIN_SECRET, Engine, Project
 
@@ -554,8 +555,8 @@ def test_large_file_in_pieces(engine: Engine, project: Project) -> None:
 def test_guard_names_its_reason(engine: Engine) -> None:
     limits = Timeouts()
 
-    def attempt(version: int, *, out_of_order: bool = False) -> str | None:
-        sql = sql_of.guard("default", version, out_of_order=out_of_order)
+    def attempt(version: int, *, out_of_order: bool = False, after: int | None = None) -> str | None:
+        sql = sql_of.guard("default", version, out_of_order=out_of_order, after=after)
         sql += sql_of.insert("default", version, "x", "0", stack="test", down=None)
         with engine.client() as client:
             try:
@@ -572,6 +573,60 @@ def test_guard_names_its_reason(engine: Engine) -> None:
     assert attempt(1) == sql_of.NEWER_RECORDED
     assert attempt(1, out_of_order=True) is None
     assert attempt(3) is None
+    assert attempt(5, after=4) == sql_of.PREDECESSOR_GONE
+    assert attempt(5, after=3) is None
+
+
+@pytest.mark.parametrize("transaction", ["each", "all"])
+def test_a_roll_back_in_between_is_not_built_upon(
+    engine: Engine, project: Project, transaction: Transaction
+) -> None:
+    """Another deployment takes back what this one's new migration was to follow."""
+    project.migration("1_users", USERS)
+    project.migration("2_b", "create table b ();", "drop table b;")
+    run(engine)
+    project.migration("3_c", "create table c ();")
+    project.migration("4_d", "create table d ();")
+
+    class Racing(httpx.HTTPTransport):
+        raced = False
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if not self.raced and json.loads(request.read())["type"] == "bulk":
+                self.raced = True
+                with engine.client() as other:
+                    roll_back(other, "default", 1, Settings())
+            return super().handle_request(request)
+
+    client = HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Racing())
+    run(engine, client=client, transaction=transaction)
+    assert [row[1] for row in ledger(engine)] == [1, 2, 3, 4]
+    assert engine.rows("select to_regclass('b')::text, to_regclass('c')::text") == [("b", "c")]
+
+
+def test_what_came_in_between_is_not_rolled_back_from_beneath(engine: Engine, project: Project) -> None:
+    """Another deployment has built upon what this one was to take back: both go, newest first."""
+    project.migration("1_users", USERS)
+    folder = project.migration("2_b", "create table b (id int);", "drop table b;")
+    run(engine)
+    shutil.rmtree(folder)
+    told: list[str] = []
+
+    class Racing(httpx.HTTPTransport):
+        raced = False
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if not self.raced and json.loads(request.read())["type"] == "bulk":
+                self.raced = True
+                row = sql_of.insert("default", 3, "c", "0", stack="other", down="drop view c")
+                with engine.client() as other:
+                    other.run_sql(row + "create view c as select * from b")
+            return super().handle_request(request)
+
+    client = HasuraClient(engine.endpoint, ADMIN_SECRET, transport=Racing())
+    done = run(engine, client=client, policy=Policy(rollback="down"), report=told.append).done
+    assert done == ["rolled back default/3_c", "rolled back default/2_b"]
+    assert [row[1] for row in ledger(engine)] == [1]
 
 
 def test_reading_while_another_deployer_writes(engine: Engine, project: Project) -> None:
