@@ -4,7 +4,7 @@
     new NAME                        a new folder with up.sql and down.sql
     down [N]                        roll back the newest N (1), by the down SQL that the ledger keeps
     baseline VERSION                take over a database that has everything up to VERSION and no record of it
-    repair --done|--forget|--accept VERSION
+    repair --done|--forget|--accept VERSION [VERSION ...]
                                     say that a change is there; that it is not; that an edited file is the
                                     one that ran
     rehearse                        run what is pending in a transaction that always rolls back
@@ -27,7 +27,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     command("baseline").add_argument("version", type=int)
     what = command("repair").add_mutually_exclusive_group(required=True)
     for choice in ("done", "forget", "accept"):
-        what.add_argument(f"--{choice}", type=int, metavar="VERSION")
+        what.add_argument(f"--{choice}", type=int, nargs="+", metavar="VERSION")
     command("rehearse", source=False)
     command("seed", source=False)
     return parser
@@ -123,7 +123,7 @@ def _run(parsed: argparse.Namespace) -> int:
         elif parsed.command == "seed":
             done = sow(client, _seeds(parsed.seeds or stack.config["seedsDirectory"]), settings, print).done
         else:
-            done = [_repair(client, schema, settings, parsed)]
+            done = list(_repair(client, schema, settings, parsed))
         print("\n".join(done) if done else "nothing to do")
     return 0
 
@@ -178,16 +178,19 @@ def _rehearse(client: HasuraClient, schema: Schema, settings: Settings) -> int:
     return 0
 
 
-def _repair(client: HasuraClient, schema: Schema, settings: Settings, parsed: argparse.Namespace) -> str:
+def _repair(
+    client: HasuraClient, schema: Schema, settings: Settings, parsed: argparse.Namespace
+) -> Iterator[str]:
     source, limits = parsed.source, settings.timeouts
-    if parsed.done is not None:
-        maintenance.mark_done(client, schema.migrations, source, parsed.done, settings)
-        return f"{source}/{parsed.done} is recorded as done"
-    if parsed.forget is not None:
-        maintenance.forget(client, source, parsed.forget, limits)
-        return f"{source}/{parsed.forget} is forgotten"
-    maintenance.accept(client, schema.migrations, source, parsed.accept, limits)
-    return f"{source}/{parsed.accept}: the file as it is now counts as the one that ran"
+    for version in parsed.done or ():
+        maintenance.mark_done(client, schema.migrations, source, version, settings)
+        yield f"{source}/{version} is recorded as done"
+    for version in parsed.forget or ():
+        maintenance.forget(client, source, version, limits)
+        yield f"{source}/{version} is forgotten"
+    for version in parsed.accept or ():
+        maintenance.accept(client, schema.migrations, source, version, limits)
+        yield f"{source}/{version}: the folder as it is now counts as the one that ran"
 
 
 def _new(folder: Path, name: str) -> int:

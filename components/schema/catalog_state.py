@@ -17,7 +17,11 @@ def recorded(state: JsonObject, source: str) -> dict[int, bool] | None:
     entry = migrations.get(source) if isinstance(migrations, dict) else None
     if not isinstance(entry, dict):
         return None
-    return {int(version): bool(dirty) for version, dirty in entry.items() if version.isdigit()}
+    return {int(version): bool(dirty) for version, dirty in entry.items() if _is_version(version)}
+
+
+def _is_version(key: str) -> bool:
+    return key.isascii() and key.isdecimal()
 
 
 def updated(
@@ -34,12 +38,14 @@ def updated(
     entries: dict[str, Json] = dict(migrations) if isinstance(migrations, dict) else {}
     for source, versions in applied.items():
         before = entries.get(source)
-        kept = (
-            {int(v): dirty for v, dirty in before.items() if v.isdigit()} if isinstance(before, dict) else {}
-        )
-        merged = {**kept, **dict.fromkeys(versions, False)}
+        kept = before if isinstance(before, dict) else {}
+        merged = {
+            **{int(key): dirty for key, dirty in kept.items() if _is_version(key)},
+            **dict.fromkeys(versions, False),
+        }
         gone = rolled_back.get(source, ())
-        found = {str(version): merged[version] for version in sorted(merged) if version not in gone}
+        found = {key: value for key, value in kept.items() if not _is_version(key)}
+        found |= {str(version): merged[version] for version in sorted(merged) if version not in gone}
         if found or source in entries:
             entries[source] = {**found}
     result = dict(state)
@@ -57,5 +63,5 @@ def without(state: JsonObject, source: str, version: int) -> JsonObject:
     entry = migrations.get(source) if isinstance(migrations, dict) else None
     if not isinstance(migrations, dict) or not isinstance(entry, dict):
         return state
-    kept = {key: dirty for key, dirty in entry.items() if not (key.isdigit() and int(key) == version)}
+    kept = {key: dirty for key, dirty in entry.items() if not (_is_version(key) and int(key) == version)}
     return {**state, "migrations": {**migrations, source: kept}}

@@ -126,6 +126,8 @@ def _plan_source(
     recorded = {row.version: row for row in state.ledger or ()}
     local = {migration.version: migration for migration in files}
     catalog = {v: dirty for v, dirty in (state.catalog or {}).items() if v not in state.rolled_back}
+    lost = {row.version for row in lost_in_catalog(state)} - state.still_there
+    gone = [row for version, row in sorted(recorded.items()) if version not in local and version not in lost]
     problems = [*_unfinished(source, state, local), *_edited(recorded, local)]
 
     adopt = tuple(m for m in files if m.version not in recorded and catalog.get(m.version) is False)
@@ -133,7 +135,7 @@ def _plan_source(
     for version in sorted(catalog):
         if version not in recorded and version not in adopted:
             problems.append(_unknown_in_catalog(source, version, local.get(version)))
-    problems += _rolled_back_elsewhere(source, state)
+    problems += _rolled_back_elsewhere(source, [row for v, row in recorded.items() if v in lost], local)
 
     base = (policy.baseline or {}).get(source)
     baseline: tuple[Migration, ...] = ()
@@ -149,7 +151,6 @@ def _plan_source(
             )
     taken = {**recorded, **{m.version: None for m in adopt}, **{m.version: None for m in baseline}}
 
-    gone = [row for version, row in sorted(recorded.items()) if version not in local]
     stays = max((version for version in taken if version in local), default=0)
     downs, found = _roll_back(source, gone, stays, policy)
     problems += found
@@ -208,21 +209,41 @@ def _unfinished(source: str, state: SourceState, local: Mapping[int, Migration])
 
 
 def _edited(recorded: Mapping[int, LedgerRow], local: Mapping[int, Migration]) -> Iterable[Problem]:
-    for version, row in recorded.items():
+    for version, row in sorted(recorded.items()):
         migration = local.get(version)
-        if migration is not None and migration.up.checksum != row.checksum:
-            yield Problem(
-                path=migration.up.shown,
-                message=(
-                    f"was changed after it ran ({row.recorded_at or 'time unknown'}): ledger {row.checksum}, "
-                    f"file {migration.up.checksum}"
-                ),
-                remedy=(
-                    "Put the old text back and write a new migration for the change. If only a "
-                    "comment changed: "
-                    f"`python -m components.schema repair --source {migration.source} --accept {version}`."
-                ),
-            )
+        if migration is None or migration.up.checksum == row.checksum:
+            continue
+        accept = f"`python -m components.schema repair --source {migration.source} --accept {version}`"
+        before = _missing_before(version, recorded, local)
+        squashed = (
+            f" If it was made of those before it (`hasura migrate squash`): the same, then `... --forget "
+            f"{' '.join(map(str, before))}`."
+            if before
+            else ""
+        )
+        yield Problem(
+            path=migration.up.shown,
+            message=(
+                f"was changed after it ran ({row.recorded_at or 'time unknown'}): ledger {row.checksum}, "
+                f"file {migration.up.checksum}"
+            ),
+            remedy=(
+                "Put the old text back and write a new migration for the change. If only a "
+                f"comment changed: {accept}.{squashed}"
+            ),
+        )
+
+
+def _missing_before(
+    version: int, recorded: Mapping[int, LedgerRow], local: Mapping[int, Migration]
+) -> list[int]:
+    """Versions that ran right before this one and have no folder any more, oldest first."""
+    missing: list[int] = []
+    for other in sorted((v for v in recorded if v < version), reverse=True):
+        if other in local:
+            break
+        missing.insert(0, other)
+    return missing
 
 
 def _unknown_in_catalog(source: str, version: int, migration: Migration | None) -> Problem:
@@ -263,23 +284,30 @@ def lost_in_catalog(state: SourceState) -> tuple[LedgerRow, ...]:
     )
 
 
-def _rolled_back_elsewhere(source: str, state: SourceState) -> Iterable[Problem]:
-    for row in lost_in_catalog(state):
-        if row.version not in state.still_there:
-            yield Problem(
-                path=f"migrations/{source}/{row.key}",
-                message=(
-                    "is in the ledger, but Hasura's catalog state has lost it: either `hasura migrate "
-                    "apply --down` "
-                    "rolled it back, or the state was edited"
-                ),
-                remedy=(
-                    f"If it was rolled back: `python -m components.schema repair --source {source} "
-                    f"--forget {row.version}` "
-                    f"(the next `pulumi up` runs it again). If its change is still there: `... --done "
-                    f"{row.version}`."
-                ),
+def _rolled_back_elsewhere(
+    source: str, lost: Sequence[LedgerRow], local: Mapping[int, Migration]
+) -> Iterable[Problem]:
+    repair = f"python -m components.schema repair --source {source}"
+    for row in lost:
+        if row.version in local:
+            message = (
+                "is in the ledger, but Hasura's catalog state has lost it: either `hasura migrate apply --down` "
+                "rolled it back, or the state was edited"
             )
+            remedy = (
+                f"If it was rolled back: `{repair} --forget {row.version}` (the next `pulumi up` runs it again). "
+                f"If its change is still there: `... --done {row.version}`."
+            )
+        else:
+            message = (
+                "is in the ledger, but missing here, and Hasura's catalog state has lost it as well: the Hasura CLI "
+                "deleted it, squashed it, or rolled it back"
+            )
+            remedy = (
+                f"If that was meant: `{repair} --forget {row.version}`. Else bring its folder back from version "
+                f"control, and `... --done {row.version}` if its change is still there."
+            )
+        yield Problem(path=f"migrations/{source}/{row.key}", message=message, remedy=remedy)
 
 
 def _roll_back(

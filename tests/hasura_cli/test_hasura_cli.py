@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from components.schema.__main__ import main
 from components.schema.migrations import read_migrations
 from tests.hasura_cli.conftest import Project
+from tests.schema_faults.stage import ADMIN_SECRET
 
 PRESENT = ("present", "present")
 
@@ -122,6 +124,32 @@ def test_rolled_back_by_the_cli(rich_project: Project) -> None:
     (refused,) = rich_project.refusals()
     assert "1900000000001_more" in refused
     assert "repair --source default --forget 1900000000001" in refused
+
+
+def test_squashed_by_the_cli(rich_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our preview tells what to say about it, and then nothing runs again."""
+    for number in (1, 2, 3):
+        write(
+            rich_project, f"190000000000{number}_t", f"create table t{number} ();", f"drop table t{number};"
+        )
+    rich_project.migrate()
+    rich_project.cli(
+        *("migrate", "squash", "--from", "1900000000001", "--name", "all", "--delete-source"),
+        *("--database-name", "default"),
+    )
+    (refused,) = rich_project.refusals()
+    assert "repair --source default --accept 1900000000003`. If it was made of those before it" in refused
+    assert "--forget 1900000000001 1900000000002`" in refused
+    monkeypatch.setenv("HASURA_GRAPHQL_ENDPOINT", rich_project.stage.endpoint)
+    monkeypatch.setenv("HASURA_GRAPHQL_ADMIN_SECRET", ADMIN_SECRET)
+    for repair in (["--accept", "1900000000003"], ["--forget", "1900000000001", "1900000000002"]):
+        assert main(["--metadata", "hasura_metadata", "repair", *repair]) == 0
+    rich_project.assert_no_difference_for_pulumi(metadata=False)
+    assert set(rich_project.status().values()) == {PRESENT}
+    down = rich_project.stage.database.rows(
+        "select down_sql from migration_ledger.migration where version = 1900000000003"
+    )
+    assert "drop table t1" in str(down), "it takes back all that it is made of"
 
 
 def test_baseline_of_a_database_that_nobody_migrated(rich_project: Project) -> None:

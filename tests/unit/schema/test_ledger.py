@@ -90,6 +90,14 @@ class TestCatalogState:
             "isStateCopyCompleted": True,
         }
 
+    def test_keys_that_are_no_versions(self) -> None:
+        state = {"migrations": {"default": {"1": False, "²": True, "latest": {"a": 1}, "": False}}}
+        assert catalog_state.recorded(state, "default") == {1: False}
+        updated = catalog_state.updated(state, {"default": [2]})["migrations"]
+        assert updated == {"default": {"²": True, "latest": {"a": 1}, "": False, "1": False, "2": False}}
+        without = catalog_state.without(state, "default", 1)["migrations"]
+        assert without == {"default": {"²": True, "latest": {"a": 1}, "": False}}
+
     def test_updated_from_nothing(self) -> None:
         assert catalog_state.updated({}, {"default": [1]}) == {
             "migrations": {"default": {"1": False}},
