@@ -361,6 +361,11 @@ class HasuraClient:
         answer = self._write("/v1/metadata", json.dumps(body).encode())
         return inconsistent_objects(answer.get("inconsistent_objects")) if isinstance(answer, dict) else ()
 
+    def add_source(self, name: str, configuration: Json) -> None:
+        """Add a Postgres source without tables; `HasuraError` where its database cannot be had. What else does not fit
+        in the metadata does not matter here."""
+        self._write("/v1/metadata", _body("pg_add_source", {"name": name, "configuration": configuration}))
+
     def reload_metadata(self) -> tuple[InconsistentObject, ...]:
         """Let the engine look at its databases again; gives what does not fit. Retried, as twice is once."""
         answer = self._read("POST", "/v1/metadata", _body("reload_metadata", {}))

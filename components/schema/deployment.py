@@ -13,8 +13,14 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, Queue
 from threading import Thread
 
-from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
-from components.hasura.json_types import Json, JsonObject
+from components.hasura.client import (
+    AnswerLost,
+    EngineUnreachable,
+    HasuraClient,
+    HasuraError,
+    inconsistent_objects,
+)
+from components.hasura.json_types import JsonObject
 from components.schema import catalog_state, ledger
 from components.schema.evidence import with_evidence
 from components.schema.failure import explained, so_far
@@ -286,53 +292,46 @@ def ensure_sources(
     client: HasuraClient, sources: Sequence[str], configurations: Mapping[str, JsonObject]
 ) -> None:
     """Add those sources that the engine does not have, without tables: their migrations come before these."""
-    version, metadata = client.export_metadata()
+    _, metadata = client.export_metadata()
     listed = metadata.get("sources")
-    present: list[Json] = list(listed) if isinstance(listed, list) else []
-    names = {entry.get("name") for entry in present if isinstance(entry, dict)}
+    names = {
+        entry.get("name") for entry in (listed if isinstance(listed, list) else []) if isinstance(entry, dict)
+    }
     missing = [source for source in sources if source not in names]
-    unknown = [source for source in missing if source not in configurations]
-    if unknown:
-        raise SchemaError(
-            [
+    problems = [
+        Problem(
+            path=f"migrations/{source}",
+            message=f"the engine has no source named {source}",
+            remedy=(
+                "Add it to databases/databases.yaml of the metadata directory, or correct the folder's name."
+            ),
+        )
+        for source in missing
+        if source not in configurations
+    ]
+    for source in [] if problems else missing:
+        try:
+            client.add_source(source, configurations[source].get("configuration"))
+        except HasuraError as error:
+            if error.code == "already-exists":
+                continue
+            problems.append(
                 Problem(
                     path=f"migrations/{source}",
-                    message=f"the engine has no source named {source}",
+                    message=f"the engine refuses the source {source}: {_reasons(error)}",
                     remedy=(
-                        "Add it to databases/databases.yaml of the metadata directory, or correct "
-                        "the folder's name."
+                        "Its configuration stands in databases/databases.yaml of the metadata directory. Does the "
+                        "variable named there exist in the engine's environment, and does the database answer?"
                     ),
                 )
-                for source in unknown
-            ]
-        )
-    if not missing:
-        return
-    for source in missing:
-        entry: JsonObject = {"name": source, "tables": [], **configurations[source]}
-        present.append(entry)
-    try:
-        client.replace_metadata({**metadata, "sources": present}, version, allow_inconsistent=False)
-    except HasuraError as error:
-        reasons = (
-            [str(item.get("reason", "")) for item in error.internal if isinstance(item, dict)]
-            if isinstance(error.internal, list)
-            else []
-        )
-        raise SchemaError(
-            [
-                Problem(
-                    path="databases/databases.yaml",
-                    message=(
-                        f"the engine refuses the source {', '.join(missing)}: {'; '.join(reasons) or error}"
-                    ),
-                    remedy=(
-                        "Does the variable named there exist in the engine's environment, and does "
-                        "the database answer?"
-                    ),
-                )
-            ]
-        ) from None
+            )
+    if problems:
+        raise SchemaError(problems)
+
+
+def _reasons(error: HasuraError) -> str:
+    objects = inconsistent_objects(error.internal)
+    return "; ".join(each.reason for each in objects) or error.message
 
 
 def run_plan(

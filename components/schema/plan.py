@@ -111,7 +111,15 @@ def make_plan(
     """The plan, or an empty one and every reason why there is none."""
     allowed = policy or Policy()
     plans: list[SourcePlan] = []
-    problems: list[Problem] = []
+    problems = [
+        Problem(
+            path=f"migrations/{source}",
+            message="the setting baseline names this source, which has no migrations",
+            remedy="Correct it: `pulumi config get baseline` shows it.",
+        )
+        for source in sorted(allowed.baseline or {})
+        if source not in migrations.sources
+    ]
     for source in sorted(set(migrations.sources) | set(states)):
         plan, found = _plan_source(source, migrations.of(source), states.get(source, SourceState()), allowed)
         problems += found

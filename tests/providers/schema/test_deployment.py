@@ -351,6 +351,20 @@ def test_second_source_that_the_engine_cannot_have(engine: Engine, project: Proj
         run(engine, configurations={"second": {"kind": "postgres", "configuration": configuration}})
 
 
+def test_second_source_beside_metadata_that_does_not_fit(engine: Engine, project: Project) -> None:
+    """What is wrong elsewhere is no reason to refuse a source, and is not repaired in passing."""
+    with engine.client() as client:
+        version, metadata = client.export_metadata()
+        metadata["sources"][0]["tables"] = [{"table": {"name": "ghosts", "schema": "public"}}]  # type: ignore[index,call-overload]
+        client.replace_metadata(metadata, version, allow_inconsistent=True)
+    project.migration("1_a", "create table a ();", source="second")
+    configuration = {"connection_info": {"database_url": {"from_env": "SECOND_DATABASE_URL"}}}
+    run(engine, configurations={"second": {"kind": "postgres", "configuration": configuration}})
+    assert engine.rows("select to_regclass('a')::text", "second") == [("a",)]
+    with engine.client() as client:
+        assert [each.name for each in client.inconsistent()] == ["table ghosts in source default"]
+
+
 def test_roll_back(engine: Engine, project: Project) -> None:
     project.migration("1_users", USERS)
     for number in (2, 3):

@@ -96,7 +96,9 @@ def test_case(path: Path, tmp_path: Path) -> None:
 def test_twin_has_nothing_to_do(path: Path, tmp_path: Path) -> None:
     case = yaml.safe_load(path.read_text())
     local = _directory(tmp_path, case["directory"])
-    plan, problems = make_plan(local, _states(case["twin"], local), _policy(case))
+    twin = case["twin"]
+    policy = _policy(twin if "policy" in twin else case)
+    plan, problems = make_plan(local, _states(twin, local), policy)
     assert [str(problem) for problem in problems] == []
     assert plan.empty, plan
 
