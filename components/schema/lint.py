@@ -26,6 +26,8 @@ SATISFIED = (
     "transaction-nesting",
 )
 TIMEOUT = 60.0
+AT_ONCE = 500
+"""Files for one run: the arguments of a process are limited."""
 
 
 def program() -> str | None:
@@ -47,25 +49,28 @@ def lint(files: Sequence[SqlFile]) -> list[Problem]:
     found: list[Problem] = []
     for alone in (False, True):
         chosen = [file for file in files if file.without_transaction is alone]
-        if chosen:
-            found += _run(squawk, chosen, in_transaction=not alone)
+        for start in range(0, len(chosen), AT_ONCE):
+            found += _run(squawk, chosen[start : start + AT_ONCE], in_transaction=not alone)
     return sorted(found, key=lambda problem: (problem.path, problem.line or 0))
 
 
 def _run(squawk: str, files: Sequence[SqlFile], *, in_transaction: bool) -> list[Problem]:
-    answer = subprocess.run(  # noqa: S603
-        [
-            squawk,
-            "--reporter=json",
-            f"--exclude={','.join(SATISFIED)}",
-            "--assume-in-transaction" if in_transaction else "--no-assume-in-transaction",
-            *(str(file.path) for file in files),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
+    try:
+        answer = subprocess.run(  # noqa: S603
+            [
+                squawk,
+                "--reporter=json",
+                f"--exclude={','.join(SATISFIED)}",
+                "--assume-in-transaction" if in_transaction else "--no-assume-in-transaction",
+                *(str(file.path) for file in files),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [Problem(path=files[0].shown, message=f"could not be linted: {error}"[:300])]
     shown = {str(file.path): file.shown for file in files}
     try:
         entries = json.loads(answer.stdout or "[]")

@@ -370,8 +370,7 @@ def _planned(local: MigrationSet, olds: Props, news: Props) -> tuple[Plan | None
     if given.get("lint") == "error":
         problems += found_in_files
     else:
-        for finding in found_in_files:
-            warn(str(remarks.of_lint(finding)))
+        _tell([str(remarks.of_lint(finding)) for finding in found_in_files])
     if given.get("rehearse") and not problems:
         try:
             with _client(news) as client:
