@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from components.hasura.json_types import Json
-from components.schema.canonical import table_key
+from components.schema.engine_forms import table_key
 from components.schema.words import code, shortened, value
 
 Rows = Literal["same", "wider", "narrower", "other"]

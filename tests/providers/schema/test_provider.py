@@ -24,7 +24,7 @@ from components.schema import inputs as resource_inputs
 from components.schema.directories import read_schema
 from components.schema.inputs import MigrationSettings
 from components.schema.maintenance import roll_back
-from components.schema.plan import NOTHING
+from components.schema.plan import NOTHING as NO_PLAN
 from components.schema.problems import SchemaError
 from components.schema.provider import MetadataProvider, MigrationsProvider
 from components.schema.remarks import NOTHING, heard
@@ -235,7 +235,7 @@ class TestMigrations:
         assert provider.check(olds, dict(back)).inputs["plan"] == "default: roll back 1_users"
         outs = provider.update("migrations", olds, back).outs
         assert engine.rows("select to_regclass('users')") == [(None,)]
-        assert provider.check(outs, dict(back)).inputs["plan"] == NOTHING
+        assert provider.check(outs, dict(back)).inputs["plan"] == NO_PLAN
 
     def test_a_source_that_is_given_up_as_a_whole(self, engine: Engine, project: Project) -> None:
         """Gone from the metadata as well: its database is left as it is."""
