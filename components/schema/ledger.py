@@ -56,7 +56,6 @@ that the engine makes when it connects, and the only ones."""
 LAZY_COMMIT = "set local synchronous_commit = off;\n"
 """Commit without waiting for the disk. Row and change are still one transaction, and commits reach the disk in
 their order; but nothing outside of the database may be told before a later commit has waited."""
-COLUMNS = ("version", "name", "checksum", "origin", "state", "in_catalog", "has_down", "recorded_at", "stack")
 
 
 @dataclass(frozen=True, kw_only=True)

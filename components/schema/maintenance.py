@@ -97,16 +97,21 @@ def roll_back(
 ) -> Outcome:
     """Run the kept down SQL of the newest `count` migrations of `source`, newest first. `dumps` is the folder
     for a dump before it; None is without one."""
-    rows = read_state(client, source, client.get_catalog_state()).ledger or ()
-    chosen = tuple(reversed(rows))[:count]
+    chosen = tuple(reversed(_recorded(client, source).values()))[:count]
     problems = [
         Problem(
             path=f"{source}/{row.key}",
             message="has no down SQL in the ledger",
             remedy="Write a new migration that undoes it.",
         )
+        if row.ended
+        else Problem(
+            path=f"{source}/{row.key}",
+            message="runs outside a transaction, or did so and was not seen to end",
+            remedy="`pulumi preview` says what to look at.",
+        )
         for row in chosen
-        if not row.has_down
+        if not (row.has_down and row.ended)
     ]
     if problems:
         raise SchemaError(problems, title="nothing was rolled back:")
@@ -143,7 +148,7 @@ def take_over(
     client: HasuraClient, migrations: MigrationSet, source: str, version: int, settings: Settings
 ) -> Outcome:
     """Record the migrations of `source` up to `version` as done without running them."""
-    rows = read_state(client, source, client.get_catalog_state()).ledger or ()
+    rows = _recorded(client, source)
     if rows:
         raise SchemaError(
             [
@@ -168,9 +173,8 @@ def mark_done(
 ) -> None:
     """Say that the change of `version` is in the database, whatever ledger and catalog state think."""
     migration = _local(migrations, source, version)
-    rows = {row.version: row for row in read_state(client, source, client.get_catalog_state()).ledger or ()}
     sql = ledger.create(settings.timeouts)
-    if version in rows:
+    if version in _recorded(client, source):
         sql += ledger.finish(source, version) + ledger.untold(source, version)
     elif migration is not None:
         # The guard also takes out what was rolled back and not yet forgotten.
@@ -208,8 +212,7 @@ def accept(
 ) -> None:
     """Take the folder of `version`, as it is now, for the one that ran: its name, its up.sql and its down.sql."""
     migration = _local(migrations, source, version)
-    known = {row.version for row in read_state(client, source, client.get_catalog_state()).ledger or ()}
-    if migration is None or version not in known:
+    if migration is None or version not in _recorded(client, source):
         raise SchemaError([_neither(source, version)])
     row = ledger.accept(source, version, migration.name, migration.up.checksum, down=down_text(migration))
     client.run_sql(ledger.lock(timeouts) + row, source)
@@ -310,6 +313,12 @@ def kept_downs(client: HasuraClient, plan: SourcePlan) -> list[tuple[LedgerRow, 
     """What a plan rolls back, in that order, with the down SQL that the ledger keeps."""
     texts = down_texts(client, plan)
     return [(row, texts[row.version]) for row in plan.downs if row.version in texts]
+
+
+def _recorded(client: HasuraClient, source: str) -> dict[int, LedgerRow]:
+    """The ledger's rows, oldest first."""
+    found = read_state(client, source, client.get_catalog_state())
+    return {row.version: row for row in found.ledger or ()}
 
 
 def _local(migrations: MigrationSet, source: str, version: int) -> Migration | None:

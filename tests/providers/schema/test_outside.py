@@ -76,7 +76,18 @@ def test_down_that_died(
     assert indexes(engine) == [("users_name", True)]
 
 
-def test_down_is_not_rehearsed_and_not_one_of_several(engine: Engine, project: Project) -> None:
+def test_what_was_not_seen_to_end_is_not_rolled_back(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS, "drop table users;")
+    run(engine)
+    engine.rows("update migration_ledger.migration set state = 'started'")
+    with engine.client() as client, pytest.raises(SchemaError, match="was not seen to end"):
+        roll_back(client, "default", 1, Settings())
+    assert engine.rows("select to_regclass('users')::text") == [("users",)]
+
+
+def test_down_is_not_rehearsed_and_not_one_of_several(
+    engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     project.migration("1_users", USERS)
     folders = [
         project.migration("2_index", INDEX, WITHOUT),
@@ -88,6 +99,11 @@ def test_down_is_not_rehearsed_and_not_one_of_several(engine: Engine, project: P
     with pytest.raises(SchemaError, match="down SQL of default/2_index:1: runs outside a transaction, while"):
         run(engine, policy=Policy(rollback="down"), transaction="all")
     assert len(ledger(engine)) == 3
+    back = migration_inputs(engine.endpoint, rollback="down", rehearse=True)
+    assert reasons(MigrationsProvider(), back) == []
+    told = capsys.readouterr().err
+    assert "not rehearsed, because outside a transaction: 2_index" in told
+    assert "rehearsed, would succeed: 3_t" in told
 
 
 def test_another_deployment_is_waited_for(

@@ -61,7 +61,10 @@ def test_request_is_the_json_that_it_says(text: str) -> None:
 
 def test_rows() -> None:
     result = SqlResult(
-        columns=ledger.COLUMNS,
+        columns=(
+            *("version", "name", "checksum", "origin", "state"),
+            *("in_catalog", "has_down", "recorded_at", "stack"),
+        ),
         rows=(("7", "x", "abc", "adopted", "started", "f", "t", "2026-01-02T03:04:05Z", "dev"),),
     )
     (row,) = ledger.rows(result)
