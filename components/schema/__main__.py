@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("status", source=False).add_argument("--json", action="store_true")
     command("new").add_argument("name", help="lower-case letters, digits, underscores")
-    command("down").add_argument("count", type=int, nargs="?", default=1)
+    command("down").add_argument("count", type=_at_least_one, nargs="?", default=1)
     command("baseline").add_argument("version", type=int)
     what = command("repair").add_mutually_exclusive_group(required=True)
     for choice in ("done", "forget", "accept"):
@@ -86,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     command("rehearse", source=False)
     command("seed", source=False)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of migrations")
+    return int(text)
 
 
 def _run(parsed: argparse.Namespace) -> int:

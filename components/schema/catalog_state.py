@@ -24,6 +24,16 @@ def _is_version(key: str) -> bool:
     return key.isascii() and key.isdecimal()
 
 
+def may_be_elsewhere(state: JsonObject) -> bool:
+    """Whether the Hasura CLI may have kept its record in its older place, `OLDER_TABLE` of each database, and not have
+    moved it yet."""
+    return not state.get("isStateCopyCompleted")
+
+
+OLDER_TABLE = "hdb_catalog.schema_migrations"
+OLDER_VERSIONS = f"select version, dirty from {OLDER_TABLE}"  # noqa: S608  a constant
+
+
 def updated(
     state: JsonObject,
     applied: Mapping[str, Iterable[int]],

@@ -77,7 +77,21 @@ def read_states(client: HasuraClient, sources: Sequence[str]) -> dict[str, Sourc
         if ledgers == before or not any(map(_catalog_knows_more, found.values())):
             break
         before = ledgers
+    if catalog_state.may_be_elsewhere(state):
+        found = {source: _with_older_record(client, source, each) for source, each in found.items()}
     return found
+
+
+def _with_older_record(client: HasuraClient, source: str, state: SourceState) -> SourceState:
+    """A database that only an older Hasura CLI has migrated."""
+    if state.ledger is not None or state.catalog is not None:
+        return state
+    try:
+        rows = client.run_sql(catalog_state.OLDER_VERSIONS, source, read_only=True).rows
+    except HasuraError:
+        # There is no such table, or nobody may read it: the Hasura CLI takes both for no record.
+        return state
+    return replace(state, catalog={int(version): dirty == "t" for version, dirty in rows}) if rows else state
 
 
 def _catalog_knows_more(state: SourceState) -> bool:

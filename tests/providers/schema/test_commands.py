@@ -394,7 +394,9 @@ def test_bad_directories(project: Project, capsys: pytest.CaptureFixture[str]) -
     assert len(capsys.readouterr().err.splitlines()) == 4
 
 
-def test_wrong_usage() -> None:
+@pytest.mark.parametrize("arguments", [["repair"], ["down", "-1"], ["down", "0"], ["down", "all"]])
+def test_wrong_usage(arguments: list[str]) -> None:
+    """Minus one would be all but the oldest."""
     with pytest.raises(SystemExit) as caught:
-        main(["repair"])
+        main(arguments)
     assert caught.value.code == 2

@@ -402,6 +402,29 @@ def test_adoption_and_baseline(engine: Engine, project: Project) -> None:
     assert run(engine, policy=Policy(baseline={"default": 1})).done == []
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_adoption_of_what_an_older_cli_recorded(engine: Engine, project: Project, moved: bool) -> None:
+    """Before Hasura 2.0 the record lay in each database; the newer CLI moves it at its first command."""
+    engine.rows(
+        USERS + "drop schema if exists hdb_catalog cascade; create schema hdb_catalog;"
+        "create table hdb_catalog.schema_migrations (version bigint primary key, dirty boolean not null);"
+        "insert into hdb_catalog.schema_migrations values (1, false)"
+    )
+    try:
+        project.migration("1_users", USERS)
+        project.migration("2_b", "create table b ();")
+        if moved:
+            with engine.client() as client:
+                client.set_catalog_state({"isStateCopyCompleted": True})
+            with pytest.raises(SchemaError, match='relation "users" already exists'):
+                run(engine)
+        else:
+            assert run(engine).done == ["taking over 1_users", "applied default/2_b"]
+            assert run(engine).done == []
+    finally:
+        engine.rows("drop schema hdb_catalog cascade")
+
+
 class Losing(httpx.HTTPTransport):
     """Carries out the n-th bulk and loses the answer, or loses the request before it is sent on."""
 
