@@ -304,7 +304,7 @@ def _fenced(text: str, language: str) -> Iterator[str]:
 
 
 # An underscore within a word formats nothing (GFM, "Emphasis").
-_FORMATTING: Final = re.compile(r"([\\`*\[\]<>#|~@!]|(?<!\w)_|_(?!\w))")
+_FORMATTING: Final = re.compile(r"([\\`*\[\]<>#|~@!]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def _text(said: str) -> str:
