@@ -18,7 +18,7 @@ from components.schema.rehearsal import (
     find_syntax_error,
     rehearse,
 )
-from components.schema.steps import Step
+from components.schema.steps import THE_LEDGER, Step
 
 LOCATE_UP_TO = 4 << 20
 """Bytes of a file up to which the failing statement is looked for."""
@@ -27,6 +27,9 @@ LOCATE_WITHIN = 30.0
 NOT_IN_A_TRANSACTION = ("25001", "2D000")
 """Active SQL transaction, invalid transaction termination (a `commit` in a procedure or a `do` block):
 https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+INSUFFICIENT_PRIVILEGE = "42501"
+HIDDEN = "<insufficient privilege>"
+"""The query of another role in pg_stat_activity, for one without the right to see it."""
 POLL_SECONDS = 0.1
 LISTED = 10
 OTHER = "another deployment is at work"
@@ -71,6 +74,11 @@ def explained(
         )
     elif error.sqlstate in NOT_IN_A_TRANSACTION:
         remedy = "Put the statement alone into a migration whose first line is `-- no-transaction`."
+    elif error.sqlstate == INSUFFICIENT_PRIVILEGE and step.about == THE_LEDGER:
+        remedy = (
+            f"The engine's role needs a schema of its own for the ledger. An administrator of the database makes it: "
+            f"`create schema {ledger.SCHEMA} authorization <the engine's role>`."
+        )
     return SchemaError(
         [Problem(path=path, line=line, message=text, remedy=remedy)],
         title="seeds failed:" if step.about.startswith("seeded") else "migrations failed:",
@@ -147,7 +155,12 @@ def _asked(client: HasuraClient, source: str, sql: str) -> SqlResult:
 
 def _told(how: str, answer: SqlResult) -> list[str]:
     return [
-        f"{how}: pid {pid}, user {user}, {state}, query since {since}: {' '.join(query.split())}"
+        f"{how}: pid {pid}, user {user}"
+        + (
+            " (what it does, roles in pg_read_all_stats may see)"
+            if query == HIDDEN
+            else f", {state}, query since {since}: {' '.join(query.split())}"
+        )
         for pid, user, state, since, query in answer.rows
     ]
 

@@ -15,7 +15,7 @@ from components.schema.deployment import NO_LEDGER, Outcome, Report, send_steps
 from components.schema.ledger import SqlParts
 from components.schema.migrations import SqlFile, entries, findings_of, is_directory_within, read_sql_file
 from components.schema.problems import Problem, SchemaError
-from components.schema.steps import Settings, Step
+from components.schema.steps import THE_LEDGER, Settings, Step
 
 ROUNDS = 20
 
@@ -116,7 +116,7 @@ def sow(
 
 
 def _steps(source: str, pending: Mapping[str, SqlFile], settings: Settings) -> list[Step]:
-    made = [Step(item=RunSql(sql=ledger.create_seeds(settings.timeouts), source=source), about="the ledger")]
+    made = [Step(item=RunSql(sql=ledger.create_seeds(settings.timeouts), source=source), about=THE_LEDGER)]
     for name, file in sorted(pending.items()):
         row = ledger.record_seed(source, name, file.checksum, stack=settings.stack)
         made.append(

@@ -22,6 +22,8 @@ from components.schema.rehearsal import Script
 from components.schema.sql import is_without_transaction
 
 Transaction = Literal["each", "all"]
+THE_LEDGER = "the ledger"
+"""What a step is about that makes the ledger or takes its lock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ def steps(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> lis
     """The items of one source's bulk. `downs` holds the kept down SQL by version."""
     source, limits = plan.source, settings.timeouts
     made = [
-        Step(item=RunSql(sql=ledger.create(limits), source=source), about="the ledger"),
+        Step(item=RunSql(sql=ledger.create(limits), source=source), about=THE_LEDGER),
         *_taking_over(plan, settings),
     ]
     if settings.transaction == "all" and len(plan.downs) + len(plan.ups) > 1:
@@ -194,7 +196,7 @@ def _alone(
 ) -> list[Step]:
     text = SqlParts(script) if isinstance(script, SqlFile) else script.text
     return [
-        Step(item=RunSql(sql=ledger.lock(settings.timeouts) + begun, source=source), about="the ledger"),
+        Step(item=RunSql(sql=ledger.lock(settings.timeouts) + begun, source=source), about=THE_LEDGER),
         Step(
             item=RunSql(sql=text, source=source, no_transaction=True),
             about=f"ran {script.shown} outside a transaction",

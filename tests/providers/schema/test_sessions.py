@@ -26,6 +26,10 @@ LEFT = {
     "temporary table": "create temporary table b (id int); create table a ();",
     "open cursor": "declare b cursor with hold for select 1; create table a ();",
 }
+FEW_RIGHTS = (
+    "do $$ begin create role few_rights login; exception when duplicate_object then null; end $$;"
+    f"alter role few_rights password '{PASSWORD}';"
+)
 NEXT = "create temporary table b (); declare b cursor for select 1; create table next ();"
 SETTINGS = (
     "select string_agg(name || '=' || setting, ' ' order by name) as settings from pg_settings "
@@ -100,9 +104,7 @@ def test_a_ledger_that_is_there_needs_no_right_to_make_one(engine: Engine) -> No
     with engine.client() as client:
         client.run_sql(ledger.create_seeds(Timeouts()))
     engine.rows(
-        "do $$ begin create role few_rights login; exception when duplicate_object then null; end $$;"
-        f"alter role few_rights password '{PASSWORD}';"
-        "revoke create on database first from public, few_rights;"
+        FEW_RIGHTS + "revoke create on database first from public, few_rights;"
         "grant usage on schema migration_ledger to few_rights;"
         "grant select, insert, update, delete on all tables in schema migration_ledger to few_rights"
     )
@@ -110,6 +112,27 @@ def test_a_ledger_that_is_there_needs_no_right_to_make_one(engine: Engine) -> No
         connection.execute(ledger.create_seeds(Timeouts()))
         connection.execute(ledger.insert("default", 1, "a", "0", stack="test", down=None))
     assert engine.rows("select version from migration_ledger.migration") == [(1,)]
+
+
+def test_a_role_that_may_make_no_schema_and_see_no_queries(engine: Engine, project: Project) -> None:
+    url = f"postgres://few_rights:{PASSWORD}@postgres:5432/second"
+    few = {"few": {"kind": "postgres", "configuration": {"connection_info": {"database_url": url}}}}
+    engine.rows(FEW_RIGHTS + "grant all on schema public to few_rights", "second")
+    project.migration("1_a", "create table a (id int);", source="few")
+    remedy = "`create schema migration_ledger authorization <the engine's role>`"
+    with pytest.raises(SchemaError, match="permission denied for database second") as caught:
+        run(engine, configurations=few)
+    assert remedy in str(caught.value)
+    engine.rows("create schema migration_ledger authorization few_rights", "second")
+    assert run(engine, configurations=few).done == ["applied few/1_a"]
+
+    project.migration("2_b", "alter table a add b int;", source="few")
+    with engine.connect("second") as other, pytest.raises(SchemaError) as caught:
+        pid, other.autocommit = other.info.backend_pid, False
+        other.execute("select * from a")
+        run(engine, configurations=few, timeouts=Timeouts(lock=0.5))
+    text = str(caught.value)
+    assert f"blocked by: pid {pid}, user postgres (what it does, roles in pg_read_all_stats may see)" in text
 
 
 @pytest.mark.parametrize(("column", "value"), [("state", "postponed"), ("origin", "imported")])
