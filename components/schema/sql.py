@@ -393,3 +393,31 @@ def _statement_findings(text: str, statement: Statement, alone: bool) -> Iterato
             message=f"{name} cannot run inside a transaction",
             remedy="Put it alone into a migration whose first line is `-- no-transaction`.",
         )
+    elif alone and (mark := _misread_alone(text[statement.start : statement.end])):
+        yield Finding(
+            line=statement.line,
+            message=f"{mark} within quotes, where the engine would take it for its own outside a transaction",
+            remedy="Write it otherwise, for example by `chr()` or `||`.",
+        )
+
+
+_QUOTED_OR_COMMENT = re.compile(
+    r"""--[^\n]*|/\*.*?\*/|(?P<string>'(?:[^']|'')*')|(?P<name>"[^"]*")|(?P<tag>\$\w*\$).*?(?P=tag)""",
+    re.DOTALL,
+)
+
+
+def _misread_alone(text: str) -> str:
+    """What the engine misreads in a statement outside a transaction; nothing where it does not.
+
+    It splits such a text itself, and takes comments out of strings and names as well (`splitSQLStatements` of
+    `Hasura.Backends.Postgres.DDL.RunSQL`, v2.48.10); a semicolon in a name ends the statement for it.
+    """
+    for found in _QUOTED_OR_COMMENT.finditer(text):
+        quoted = found.group("string") or found.group("name") or ""
+        for mark in ("--", "/*", *((";",) if found.group("name") else ())):
+            if mark in quoted:
+                return str(mark)
+        if (tag := found.group("tag")) and (mark := _misread_alone(found.group()[len(tag) : -len(tag)])):
+            return mark
+    return ""

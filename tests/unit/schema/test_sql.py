@@ -132,6 +132,17 @@ FOUND = {
         3,
         "a second statement in a file marked -- no-transaction",
     ),
+    "comment within a string, alone": (
+        "-- no-transaction\ncreate index concurrently i on t ((a || '--'))",
+        2,
+        "-- within quotes",
+    ),
+    "comment within a string of a block, alone": (
+        "-- no-transaction\ndo $b$ begin perform '/*'; commit; end $b$",
+        2,
+        "/* within quotes",
+    ),
+    "semicolon in a name, alone": ('-- no-transaction\nvacuum "a;b"', 2, "; within quotes"),
     "commit without a transaction": ("-- no-transaction\ncommit", 2, "transaction control (COMMIT)"),
 }
 FINE = {
@@ -148,6 +159,9 @@ FINE = {
     "marked index": "-- no-transaction\ncreate index concurrently i on t (a);",
     "marked with other case and spaces": "--  No-Transaction \r\nvacuum t",
     "refresh concurrently": "refresh materialized view concurrently v",
+    "comments in a block, alone": "-- no-transaction\ndo $$ begin -- don't stop; \n commit; /* it's */ end $$",
+    "semicolon in a string, alone": "-- no-transaction\ncall p('a;b') -- it's done",
+    "comment within a string": "insert into t values ('--')",
     "enum": "alter type e add value 'x'",
     "set local": "set local work_mem = '1MB'",
 }
