@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,6 +17,7 @@ from typing import BinaryIO, Self, cast
 import httpx
 import stamina
 
+from components.clerk import keys
 from components.hasura.json_types import Json, JsonObject
 
 READ_ATTEMPTS = 3
@@ -255,11 +257,7 @@ class HasuraClient:
         self._admin = {"X-Hasura-Admin-Secret": admin_secret}
         self._http = httpx.Client(
             base_url=self.endpoint,
-            # Reading the certificates takes longer than several requests: only where they are looked at.
-            transport=transport
-            or httpx.HTTPTransport(
-                socket_options=_keep_alive(), verify=not self.endpoint.lower().startswith("http://")
-            ),
+            transport=transport or _transport(self.endpoint),
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         )
 
@@ -526,6 +524,24 @@ def _sql_result(value: Json) -> SqlResult:
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _transport(endpoint: str) -> httpx.HTTPTransport:
+    return httpx.HTTPTransport(
+        socket_options=_keep_alive(),
+        # Reading the certificates takes longer than several requests: only where they are looked at.
+        verify=not endpoint.lower().startswith("http://"),
+        proxy=_proxy(endpoint),
+    )
+
+
+def _proxy(endpoint: str) -> str | None:
+    """The proxy that the environment names for an address; none for this machine's own."""
+    url = httpx.URL(endpoint)
+    if keys.is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
 
 
 def _keep_alive() -> list[tuple[int, int, int]]:
