@@ -32,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
     for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "direct.example.test")
+        monkeypatch.setenv(name, "0.0.0.0")
     yield seen
     server.shutdown()
     thread.join()
@@ -46,7 +46,7 @@ def test_an_engine_elsewhere_is_reached_through_the_proxy(asked: list[str]) -> N
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://direct.example.test:1"]
+    "endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://0.0.0.0:1"]
 )
 def test_this_machine_and_exceptions_are_reached_directly(asked: list[str], endpoint: str) -> None:
     with HasuraClient(endpoint, "secret", timeout=1) as client:
