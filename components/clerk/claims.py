@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeGuard
 
-from .shortcodes import Shortcode, ShortcodeError, Template, parse
+from .shortcodes import Operand, Shortcode, ShortcodeError, Template, parse
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """A value as JSON has it."""
@@ -135,6 +135,7 @@ def findings(claims: Mapping[str, Json], namespace: str = HASURA_NAMESPACE) -> l
     found += _reserved(claims)
     found += _shortcodes(claims, namespace)
     found += _outside_namespace(claims, namespace)
+    found += _audience_form(claims)
     if namespace not in claims:
         found.append(
             Finding(
@@ -270,6 +271,19 @@ def _outside_namespace(claims: Mapping[str, Json], namespace: str) -> Iterator[F
             )
 
 
+def _audience_form(claims: Mapping[str, Json]) -> Iterator[Finding]:
+    """RFC 7519, section 4.1.3: ``aud`` is a string or a list of strings; Hasura cannot read a token otherwise."""
+    value = claims.get("aud", "")
+    items = value if _is_list(value) else [value]
+    wrong = next((item for item in items if not isinstance(item, str)), None)
+    if wrong is not None or ("aud" in claims and value is None):
+        yield Finding(
+            path=("aud",),
+            problem=f"it is or holds {_kind(wrong)}, and Hasura refuses every token whose aud is no string",
+            remedy="Write a string, or a list of strings",
+        )
+
+
 def _namespace(within: Mapping[str, Json], namespace: str) -> Iterator[Finding]:
     yield from _names(within, namespace)
     by_name = {name.lower(): (name, value) for name, value in within.items()}
@@ -302,6 +316,12 @@ def _names(within: Mapping[str, Json], namespace: str) -> Iterator[Finding]:
                 problem="Hasura ignores claims of its namespace that do not start with x-hasura-",
                 remedy=f"Name it x-hasura-{name.lower().replace('_', '-')}, or move it out of the namespace",
                 severity="warning",
+            )
+        elif name.split() != [name]:
+            yield Finding(
+                path=(namespace, name),
+                problem="its name holds white space, so no permission can ask for it",
+                remedy=f"Name it {'-'.join(name.split()).lower()}",
             )
         elif name.lower() in seen:
             yield Finding(
@@ -341,6 +361,12 @@ def _text_claim(value: Json, path: Path, *, is_role: bool | None = None) -> Iter
         template = parse(value)
     except ShortcodeError:
         return  # told for the whole template
+    if value.strip() and value != value.strip():
+        yield Finding(
+            path=path,
+            problem="it has white space around it, which becomes a part of every value",
+            remedy="Remove it",
+        )
     if not template.shortcodes:
         if not value.strip():
             yield Finding(
@@ -356,15 +382,15 @@ def _text_claim(value: Json, path: Path, *, is_role: bool | None = None) -> Iter
 def _code_in_text_claim(
     code: Shortcode, template: Template, path: Path, *, is_role: bool
 ) -> Iterator[Finding]:
-    if code.reads_unsafe_metadata:
-        yield Finding(
-            path=path,
-            problem=f"{{{{{code.text}}}}} is written by the users themselves, through the browser",
-            remedy="Use user.public_metadata, which only your backend writes",
-        )
+    yield from _whose_word(code, path, is_role=is_role)
     if is_role and any(o.kind == "string" and o.value.strip().lower() == ADMIN_ROLE for o in code.operands):
         yield _admin(path)
-    last = code.operands[-1]
+    if is_role and any(o.kind == "string" and not o.value.strip() for o in code.operands):
+        yield Finding(
+            path=path,
+            problem=f"{{{{{code.text}}}}} may become an empty string, which is no role",
+            remedy="Write a role as default: 'user'",
+        )
     if code.may_be_empty:
         becomes = (
             "null, and Hasura refuses the token" if template.is_lone else "the text 'null' within the claim"
@@ -375,26 +401,71 @@ def _code_in_text_claim(
             problem=f"{{{{{code.text}}}}} may be empty for a user: it becomes {becomes}",
             remedy=f"Write a default: {{{{{code.text} || '{fallback}'}}}}",
         )
-    elif template.is_lone and last.kind in ("number", "boolean"):
-        yield Finding(
-            path=path,
-            problem=f"the default {last.text} is a {last.kind}, and Hasura takes strings only",
-            remedy=f"Write it in quotes: '{last.text}'",
-        )
     if template.is_lone:
         for operand in code.operands:
-            if operand.kind == "reference" and operand.native_kind in ("number", "boolean"):
-                yield Finding(
-                    path=path,
-                    problem=f"{{{{{operand.text}}}}} is a {operand.native_kind}; Hasura takes strings only",
-                    remedy="Put other text beside it, which makes the claim a string, or use another value",
-                )
-            elif operand.is_whole_metadata:
-                yield Finding(
-                    path=path,
-                    problem=f"{{{{{operand.text}}}}} is an object, and Hasura takes strings only",
-                    remedy=f"Name one value of it, as {{{{{operand.text}.tenant || 'none'}}}}",
-                )
+            yield from _operand_of_a_lone_code(operand, path)
+    yield from _never_used(code, path)
+
+
+def _whose_word(code: Shortcode, path: Path, *, is_role: bool) -> Iterator[Finding]:
+    """Values that users write themselves, where somebody is to rely on them."""
+    if code.reads_unsafe_metadata:
+        yield Finding(
+            path=path,
+            problem=f"{{{{{code.text}}}}} is written by the users themselves, through the browser",
+            remedy="Use user.public_metadata, which only your backend writes",
+        )
+    for operand in code.operands:
+        if operand.is_chosen_by_users:
+            yield Finding(
+                path=path,
+                problem=f"{{{{{operand.text}}}}} is chosen by the users themselves"
+                + (": one who takes the name of a role, as admin, has it" if is_role else ""),
+                remedy="Use user.public_metadata, which only your backend writes"
+                if is_role
+                else "Show it, and decide nothing by it; ids of Clerk's (user.id, org.id) cannot be chosen",
+                severity="error" if is_role else "warning",
+            )
+
+
+def _operand_of_a_lone_code(operand: Operand, path: Path) -> Iterator[Finding]:
+    """An alternative that keeps its native type, which must be a string."""
+    if operand.is_whole_metadata:
+        yield Finding(
+            path=path,
+            problem=f"{{{{{operand.text}}}}} is an object, and Hasura takes strings only",
+            remedy=f"Name one value of it, as {{{{{operand.text}.tenant || 'none'}}}}",
+        )
+    elif operand.kind in ("number", "boolean"):
+        yield Finding(
+            path=path,
+            problem=f"the default {operand.text} is a {operand.kind}, and Hasura takes strings only",
+            remedy=f"Write it in quotes: '{operand.text}'",
+        )
+    elif operand.native_kind in ("number", "boolean"):
+        yield Finding(
+            path=path,
+            problem=f"{{{{{operand.text}}}}} is a {operand.native_kind}; Hasura takes strings only",
+            remedy="Put other text beside it, which makes the claim a string, or use another value",
+        )
+    elif operand.native_kind == "object":
+        yield Finding(
+            path=path,
+            problem=f"{{{{{operand.text}}}}} is an object, and Hasura takes strings only",
+            remedy=f"Name one value of it, as {{{{{operand.text}.sub || 'none'}}}}",
+        )
+
+
+def _never_used(code: Shortcode, path: Path) -> Iterator[Finding]:
+    """What stands behind an alternative that always has a value."""
+    sure = next((o for o in code.operands[:-1] if not o.may_be_empty and o.text != "false"), None)
+    if sure is not None and sure.native_kind != "boolean":
+        yield Finding(
+            path=path,
+            problem=f"{{{{{code.text}}}}} is always {sure.text}: what stands behind it is never used",
+            remedy="Put the default last, or remove what is never used",
+            severity="warning",
+        )
 
 
 def _default_among_allowed(default: Json, allowed: Json, path: Path) -> Iterator[Finding]:

@@ -50,6 +50,13 @@ _METADATA: Final = (
     "org_membership.public_metadata",
 )
 _NEVER_EMPTY: Final = frozenset({"user.id", "user.created_at", "user.updated_at", "user.image_url"})
+_CHOSEN_BY_USERS: Final = frozenset(
+    {
+        *("user.first_name", "user.last_name", "user.full_name", "user.username", "user.image_url"),
+        # Whoever may make an organization names it.
+        *("org.name", "org.slug", "org.image_url"),
+    }
+)
 
 _CODE: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _OPERAND: Final = re.compile(
@@ -57,7 +64,7 @@ _OPERAND: Final = re.compile(
         (?P<string>'[^']*')
       | (?P<number>-?[0-9]+(?:\.[0-9]+)?)
       | (?P<boolean>true|false)
-      | (?P<reference>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)
+      | (?P<reference>[A-Za-z_][A-Za-z0-9_]*(?:\.[^\s.'"|{}]+)*)
     )\s*(?P<end>\|\||$)""",
     re.VERBOSE,
 )
@@ -82,8 +89,9 @@ class Operand:
 
     @property
     def is_known(self) -> bool:
-        """Whether Clerk's guide names it, or it lies within metadata."""
-        return self.kind != "reference" or self.text in _NATIVE or self.text.startswith(_prefixes(_METADATA))
+        """Whether Clerk's guide names it, or it lies within metadata or the actor."""
+        within = _prefixes((*_METADATA, "session.actor"))
+        return self.kind != "reference" or self.text in _NATIVE or self.text.startswith(within)
 
     @property
     def may_be_empty(self) -> bool:
@@ -106,6 +114,11 @@ class Operand:
     def reads_unsafe_metadata(self) -> bool:
         """Whether it is written by the user, through the browser."""
         return self.kind == "reference" and "unsafe_metadata" in self.text.split(".")
+
+    @property
+    def is_chosen_by_users(self) -> bool:
+        """Whether users choose it for themselves, as their names: nobody vouches for it."""
+        return self.kind == "reference" and self.text in _CHOSEN_BY_USERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +150,11 @@ class Template:
 def parse(text: str) -> Template:
     """Find the shortcodes of a text. Raises ShortcodeError for one that Clerk cannot read."""
     rest = _CODE.sub("", text)
+    if "{{{" in text:
+        raise ShortcodeError(
+            f"{_short(text)} has three braces in a row, of which one is text",
+            "Part it from the shortcode by a space, as { {{user.id}} }; a Postgres array may have it",
+        )
     if "{{" in rest or "}}" in rest:
         raise ShortcodeError(
             f"{_short(text)} opens or closes double braces without their counterpart",
