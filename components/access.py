@@ -2,15 +2,17 @@
 
 Each side is right by itself and still wrong with the other: a role that permissions are given to and no token
 allows, a session variable that a filter asks for and no claim gives. Hasura finds neither before a request
-fails.
+fails. Where it looks for session variables: its ``RQL/DDL/Permission`` and ``Backends/Postgres/DDL`` for
+permissions, its page "REST connectors for actions" for templates of requests.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import graphql
 
@@ -20,11 +22,13 @@ from components.clerk.claims import (
     ALLOWED_ROLES,
     DEFAULT_ROLE,
     HASURA_NAMESPACE,
+    USER_ID,
     Json,
     Path,
     Severity,
     written,
 )
+from components.schema.expressions import is_session_variable
 from components.schema.metadata_directory import MetadataDirectory
 
 ALWAYS_GIVEN: Final = frozenset({"x-hasura-role"})
@@ -38,6 +42,16 @@ _TABLE_PERMISSIONS: Final = (
 )
 _ASKING: Final = ("filter", "check", "set")
 """The parts of a permission in which a text may be the name of a session variable."""
+
+_ARRAY_OPERATORS: Final = frozenset({"_in", "_nin", "$in", "$nin", "_has_keys_all", "_has_keys_any"})
+_JSON_OPERATORS: Final = frozenset({"_contains", "_contained_in", "$contains", "$contained_in"})
+_OLD_NAMES: Final = {"req_user_id": USER_ID}
+"""What else Hasura takes for a session variable."""
+
+_IN_A_TEMPLATE: Final = re.compile(
+    r"""(?:\$session_variables\[|getSessionVariable\()\s*["']+(x-hasura-[\w-]+)["']+""", re.IGNORECASE
+)
+"""A session variable that a template of a request insists on; one after ``?[`` may be missing."""
 
 _SHOWN_PLACES: Final = 3
 
@@ -63,16 +77,31 @@ class AccessFinding:
         return f"{where}{self.problem} (claim {written(self.claim)}). {self.remedy}."
 
 
+Use = Literal["value", "array", "text"]
+"""What the name of a session variable stands for: its value, its value as a Postgres array, or nothing but itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """A session variable where a permission names it. ``name`` is lower case, ``place`` is ``path:line``."""
+
+    name: str
+    place: str
+    use: Use
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grant:
     """One permission: the role that it is given to, the session variables that it asks for, and their places.
 
-    ``variables`` is lower case, each with the place of the text that names it.
+    One that is ``backend_only`` takes the admin secret, and with it role and session variables from the
+    headers of a back end: no token is asked.
     """
 
     role: str
     place: str
-    variables: tuple[tuple[str, str], ...] = ()
+    variables: tuple[Variable, ...] = ()
+    backend_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +130,7 @@ def findings(
     within = claims.get(namespace)
     hasura = {name.lower(): value for name, value in within.items()} if isinstance(within, Mapping) else {}
     roles = allowed_roles(hasura, namespace)
-    granted = list(grants(metadata))
+    granted = [grant for grant in grants(metadata) if not grant.backend_only]
     members = _inherited(metadata.tree)
     return [
         *_roles_out_of_reach(
@@ -113,6 +142,8 @@ def findings(
             metadata=metadata,
         ),
         *_variables_not_given(granted, hasura, namespace, unauthorized_role),
+        *_variables_taken_literally(granted, namespace),
+        *_claims_that_are_no_array(granted, hasura, namespace),
         *_roles_without_permission(granted, members, roles),
     ]
 
@@ -145,29 +176,45 @@ def allowed_roles(hasura: Mapping[str, Json], namespace: str = HASURA_NAMESPACE)
 
 def grants(metadata: MetadataDirectory) -> Iterator[Grant]:
     """Every permission of a directory: on tables, functions, logical models, actions and remote schemas."""
-    for path, entry in _permission_entries(metadata.tree):
+    for path, entry, shared in _permission_entries(metadata.tree):
         role = entry.get("role")
         if not isinstance(role, str):
             continue
+        permission = entry.get("permission")
+        found = [(name, (*path, *inner), use) for name, inner, use in _variables(entry)]
         yield Grant(
             role=role,
             place=_place(metadata, (*path, "role")),
-            variables=tuple((name, _place(metadata, (*path, *inner))) for name, inner in _variables(entry)),
+            variables=tuple(
+                Variable(name=name, place=_place(metadata, at), use=use)
+                for name, at, use in (*found, *shared)
+            ),
+            backend_only=isinstance(permission, Mapping) and permission.get("backend_only") is True,
         )
 
 
-def _permission_entries(tree: Mapping[str, Json]) -> Iterator[tuple[Path, Mapping[str, Json]]]:
+Named = tuple[str, Path, Use]
+
+
+def _permission_entries(
+    tree: Mapping[str, Json],
+) -> Iterator[tuple[Path, Mapping[str, Json], Sequence[Named]]]:
+    """Each with the session variables that are asked for whatever role it is."""
     for source_path, source in _entries(tree, (), "sources"):
         for kind in ("tables", "logical_models"):
             for table_path, table in _entries(source, source_path, kind):
                 for permissions in _TABLE_PERMISSIONS:
-                    yield from _entries(table, table_path, permissions)
+                    for path, entry in _entries(table, table_path, permissions):
+                        yield path, entry, ()
         for kind in ("functions", "stored_procedures"):
             for function_path, function in _entries(source, source_path, kind):
-                yield from _entries(function, function_path, "permissions")
+                for path, entry in _entries(function, function_path, "permissions"):
+                    yield path, entry, ()
     for kind in ("actions", "remote_schemas"):
-        for path, thing in _entries(tree, (), kind):
-            yield from _entries(thing, path, "permissions")
+        for thing_path, thing in _entries(tree, (), kind):
+            shared = list(_in_templates(thing.get("definition"), (*thing_path, "definition")))
+            for path, entry in _entries(thing, thing_path, "permissions"):
+                yield path, entry, shared
 
 
 def _entries(parent: Mapping[str, Json], path: Path, key: str) -> Iterator[tuple[Path, Mapping[str, Json]]]:
@@ -179,18 +226,52 @@ def _entries(parent: Mapping[str, Json], path: Path, key: str) -> Iterator[tuple
             yield (*path, key, index), item
 
 
-def _variables(entry: Mapping[str, Json]) -> Iterator[tuple[str, Path]]:
-    """The session variables that a permission asks for, in lower case, with their path within it."""
+def _variables(entry: Mapping[str, Json]) -> Iterator[Named]:
+    """The session variables that a permission asks for, with their path within it."""
     permission = entry.get("permission")
     if isinstance(permission, Mapping):
         for part in _ASKING:
-            for path, text in _texts(permission.get(part), ("permission", part)):
-                if text.lower().startswith("x-hasura-"):
-                    yield text.lower(), path
+            yield from _in_condition(
+                permission.get(part), ("permission", part), "value", of_rows=part != "set"
+            )
     definition = entry.get("definition")
     if isinstance(definition, Mapping) and isinstance(definition.get("schema"), str):
         for name in _presets(str(definition["schema"])):
-            yield name, ("definition", "schema")
+            yield name, ("definition", "schema"), "value"
+
+
+def _in_condition(value: Json, path: Path, use: Use, *, of_rows: bool) -> Iterator[Named]:
+    """Those of a condition on rows, or of presets.
+
+    Hasura replaces the name of a session variable only where it is the whole operand: within a list of values
+    or within a JSON value it is a text like any other.
+    """
+    if isinstance(value, str):
+        name = _OLD_NAMES.get(value.lower(), value.lower())
+        if is_session_variable(name):
+            yield name, path, use
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            inner: Use = "array" if key in _ARRAY_OPERATORS and use == "value" else use
+            nested = not isinstance(item, str) and (key in _JSON_OPERATORS or not of_rows)
+            yield from _in_condition(item, (*path, key), "text" if nested else inner, of_rows=of_rows)
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value):
+            inner = "text" if isinstance(item, str) else use
+            yield from _in_condition(item, (*path, index), inner, of_rows=of_rows)
+
+
+def _in_templates(value: Json, path: Path) -> Iterator[Named]:
+    """Those that the templates of a request to an action's handler insist on."""
+    if isinstance(value, str):
+        for match in _IN_A_TEMPLATE.finditer(value):
+            yield match[1].lower(), path, "value"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _in_templates(item, (*path, key))
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value):
+            yield from _in_templates(item, (*path, index))
 
 
 def _presets(schema: str) -> Iterator[str]:
@@ -216,17 +297,6 @@ def _presets(schema: str) -> Iterator[str]:
     found = Presets()
     graphql.visit(document, found)
     yield from found.names
-
-
-def _texts(value: Json, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item, (*path, key))
-    elif isinstance(value, Sequence):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
 
 
 def _inherited(tree: Mapping[str, Json]) -> dict[str, tuple[Path, frozenset[str]]]:
@@ -285,10 +355,10 @@ def _variables_not_given(
     for grant in granted:
         # Without a token there are no claims.
         available = ALWAYS_GIVEN if grant.role == unauthorized_role else given
-        for name, place in grant.variables:
-            if name not in available:
-                places[name].append(place)
-                roles[name].add(grant.role)
+        for variable in grant.variables:
+            if variable.use != "text" and variable.name not in available:
+                places[variable.name].append(variable.place)
+                roles[variable.name].add(grant.role)
     for name in sorted(places):
         known = ", ".join(sorted(given - ALWAYS_GIVEN)) or "none"
         yield AccessFinding(
@@ -297,6 +367,58 @@ def _variables_not_given(
             remedy=f"Add {name} to jwtTemplateClaims, or use one of those that are there: {known}",
             places=tuple(dict.fromkeys(places[name])),
         )
+
+
+def _variables_taken_literally(granted: Sequence[Grant], namespace: str) -> Iterator[AccessFinding]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for grant in granted:
+        for variable in grant.variables:
+            if variable.use == "text":
+                places[variable.name].append(variable.place)
+    for name in sorted(places):
+        yield AccessFinding(
+            claim=(namespace, name),
+            problem=f"{name} stands within a list or a JSON value, where Hasura takes it for a text and not "
+            "for a session variable",
+            remedy=f"Write it by itself, as `_in: {name}`, and a Postgres array into the claim, as {{a,b}}",
+            places=tuple(dict.fromkeys(places[name])),
+        )
+
+
+def _claims_that_are_no_array(
+    granted: Sequence[Grant], hasura: Mapping[str, Json], namespace: str
+) -> Iterator[AccessFinding]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for grant in granted:
+        for variable in grant.variables:
+            if variable.use == "array" and not _may_be_array(hasura.get(variable.name)):
+                places[variable.name].append(variable.place)
+    for name in sorted(places):
+        yield AccessFinding(
+            claim=(namespace, name),
+            problem=f"{name} is asked for as an array, and the claim gives {hasura[name]}, which Postgres "
+            "cannot read as one",
+            remedy="Write a Postgres array into the claim, as {a,b}, or compare by _eq",
+            places=tuple(dict.fromkeys(places[name])),
+        )
+
+
+def _may_be_array(claim: Json) -> bool:
+    """Whether the text that a claim becomes may be a Postgres array. What is wrong otherwise is told elsewhere."""
+    if not isinstance(claim, str):
+        return True
+    try:
+        template = shortcodes.parse(claim)
+    except shortcodes.ShortcodeError:
+        return True
+    if not template.is_lone:
+        return claim.lstrip().startswith("{") and not claim.lstrip().startswith("{{")
+    return all(
+        operand.value.lstrip().startswith("{")
+        if operand.kind != "reference"
+        else operand.native_kind == "unknown"
+        for operand in template.shortcodes[0].operands
+    )
 
 
 def _roles_without_permission(
