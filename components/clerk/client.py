@@ -33,7 +33,8 @@ from .answers import (
     user_record,
 )
 from .claims import Json
-from .errors import API_VERSION, TIMEOUT, ClerkError, refusal, transport_error
+from .errors import API_VERSION, ClerkError, refusal, transport_error
+from .exchange import TIMEOUT, exchange
 
 PAGE_SIZE: Final = 500
 
@@ -300,7 +301,9 @@ class ClerkClient:
     ) -> Answer:
         request = f"{method} {path}"
         try:
-            response = self._http.request(method, path, params=parameters, json=json_body)
+            response = exchange(
+                self._http, self._http.build_request(method, path, params=parameters, json=json_body)
+            )
         except httpx.RequestError as error:
             # Its chain would carry the request, and with it the key.
             raise transport_error(error, request, self._http.base_url) from None

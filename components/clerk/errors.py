@@ -15,10 +15,9 @@ from typing import Final, cast
 import httpx
 
 from .claims import Json
+from .exchange import TIMEOUT, WHOLE_ANSWER, AnswerEndless, AnswerTooLarge
 
 API_VERSION: Final = "2026-05-12"
-TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, pool=5.0)
-"""Seconds: 5 to connect, 30 between two reads or writes."""
 
 _CONFLICT_CODES: Final = frozenset({"form_identifier_exists", "form_already_exists"})
 _BAD_KEY_CODES: Final = frozenset(
@@ -46,7 +45,7 @@ class ClerkError(Exception):
 
     ``status`` is the HTTP status, None when no answer was understood. ``code``, ``message`` and ``param`` are
     those of the first entry of ``details``; where Clerk gave none, ``code`` is one of ``unreachable``,
-    ``timeout``, ``answer_lost``, ``not_json``, ``malformed_json``, ``unexpected_shape``, ``redirect``,
+    ``timeout``, ``answer_lost``, ``too_large``, ``not_json``, ``malformed_json``, ``unexpected_shape``, ``redirect``,
     ``http_<status>``. ``trace_id`` is what Clerk's support asks for. ``remedy`` says what to do.
     ``transient`` tells a fault that may pass, ``nothing_sent`` that Clerk never saw the call,
     ``outcome_unknown`` that a change may have been carried out all the same. ``retry_after`` is in seconds.
@@ -115,6 +114,8 @@ def changes_something(request: str) -> bool:
 
 def transport_error(error: httpx.RequestError, request: str, base_url: httpx.URL) -> ClerkError:
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, AnswerTooLarge):
+        return unusable(request, None, "too_large", f"the answer has {reason}")
     nothing_sent = isinstance(
         error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError
     )
@@ -122,6 +123,8 @@ def transport_error(error: httpx.RequestError, request: str, base_url: httpx.URL
         code, message = "timeout", f"no connection to {base_url} within {TIMEOUT.connect:g} s"
     elif nothing_sent:
         code, message = "unreachable", f"cannot connect to {base_url} ({reason})"
+    elif isinstance(error, AnswerEndless):
+        code, message = "timeout", f"the answer from {base_url} had no end after {WHOLE_ANSWER:g} s"
     elif isinstance(error, httpx.TimeoutException):
         code, message = "timeout", f"no answer from {base_url} within {TIMEOUT.read:g} s"
     else:
@@ -216,7 +219,7 @@ def _error_details(body: Json) -> list[ErrorDetail]:
     return found
 
 
-def unusable(request: str, status: int, code: str, message: str) -> ClerkError:
+def unusable(request: str, status: int | None, code: str, message: str) -> ClerkError:
     return ClerkError(
         request=request,
         status=status,

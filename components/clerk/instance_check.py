@@ -7,44 +7,18 @@ is recorded in `tests/contract/hasura`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from . import keys
 from .answers import Domain, Instance
-from .claims import Json, Severity
+from .claims import Severity
 from .client import ClerkClient
 from .errors import ClerkError
-
-_JWKS_TIMEOUT: Final = 10.0
-_REFRESHING: Final = ("max-age", "s-maxage", "no-cache", "no-store", "must-revalidate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Jwks:
-    """What stands at the JWKS address: public keys, and the headers that tell Hasura when to read again."""
-
-    keys: tuple[Mapping[str, Json], ...]
-    cache_control: str = ""
-    expires: str = ""
-
-    @property
-    def key_ids(self) -> frozenset[str]:
-        return frozenset(str(key.get("kid")) for key in self.keys)
-
-    @property
-    def usable(self) -> bool:
-        """Whether any key can check a signature: asymmetric, and not meant for encryption."""
-        return any(k.get("kty") in ("RSA", "EC", "OKP") and k.get("use", "sig") == "sig" for k in self.keys)
-
-    @property
-    def is_refreshed(self) -> bool:
-        """Whether Hasura reads it again at all."""
-        return bool(self.expires) or any(word in self.cache_control.lower() for word in _REFRESHING)
+from .jwks import Jwks, JwksError, read_jwks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +52,12 @@ def gather(
     clerk: ClerkClient, jwks_url: str, *, transport: httpx.BaseTransport | None = None
 ) -> InstanceFacts:
     """Ask Clerk about the instance of the secret key, and read the JWKS. Raises ClerkError."""
-    jwks, failure = _read_jwks(jwks_url, transport)
+    jwks: Jwks | None = None
+    failure = ""
+    try:
+        jwks = read_jwks(jwks_url, transport=transport)
+    except JwksError as error:
+        failure = str(error)
     return InstanceFacts(
         instance=clerk.instance(),
         domains=tuple(clerk.domains()),
@@ -205,29 +184,3 @@ def _jwks(facts: InstanceFacts, jwks_url: str, jwks_key: str) -> list[InstanceFi
 
 def _listed(key_ids: Sequence[str] | frozenset[str]) -> str:
     return ", ".join(sorted(key_ids)) or "nothing"
-
-
-def _read_jwks(url: str, transport: httpx.BaseTransport | None) -> tuple[Jwks | None, str]:
-    own = keys.is_loopback(urlsplit(url).netloc)
-    try:
-        with httpx.Client(transport=transport, timeout=_JWKS_TIMEOUT, trust_env=not own) as http:
-            response = http.get(url)
-    except (httpx.RequestError, httpx.InvalidURL) as error:
-        return None, str(error) or type(error).__name__
-    if response.status_code != httpx.codes.OK:
-        return None, f"HTTP {response.status_code}"
-    try:
-        body = response.json()
-    except ValueError:
-        return None, "no JSON"
-    listed = body.get("keys") if isinstance(body, dict) else None
-    if not isinstance(listed, list):
-        return None, "no list of keys"
-    return (
-        Jwks(
-            keys=tuple(key for key in listed if isinstance(key, dict)),
-            cache_control=response.headers.get("Cache-Control", ""),
-            expires=response.headers.get("Expires", ""),
-        ),
-        "",
-    )

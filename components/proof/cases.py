@@ -7,7 +7,7 @@ looks at ``data``, at ``errors[].extensions.code``, and for anything of the othe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -213,13 +213,6 @@ def _others(me: Person, other: Person) -> list[Case]:
 
 def _without_right(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> list[Case]:
     ids = (first.user_id, second.user_id)
-    forged = {
-        f"token of {first.label} altered to {second.label}": forgery.with_other_user(first.token, *ids),
-        "token signed by another key": forgery.signed_by_another(first.token, *ids),
-        "token without a signature": forgery.unsigned(first.token, *ids),
-    }
-    if jwk is not None:
-        forged["token signed with the public key"] = forgery.signed_with_public_key(first.token, *ids, jwk)
     nobody = (*ids, first.row_name, second.row_name)
     return [
         *(
@@ -231,7 +224,7 @@ def _without_right(first: Person, second: Person, jwk: Mapping[str, Json] | None
                 look_at=JWT_SECRET,
                 hidden=nobody,
             )
-            for name, token in forged.items()
+            for name, token in _forged(first, second, jwk).items()
         ),
         Case(
             name="no token",
@@ -250,6 +243,23 @@ def _without_right(first: Person, second: Person, jwk: Mapping[str, Json] | None
             hidden=nobody,
         ),
     ]
+
+
+def _forged(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> dict[str, str]:
+    """Tokens that must be refused, by the name of what is tried; none where there is none to forge."""
+    ids = (first.user_id, second.user_id)
+    try:
+        forgery.read(first.token)
+    except ValueError:
+        return {}  # told by judge_token
+    forged = {
+        f"token of {first.label} altered to {second.label}": forgery.with_other_user(first.token, *ids),
+        "token signed by another key": forgery.signed_by_another(first.token, *ids),
+        "token without a signature": forgery.unsigned(first.token, *ids),
+    }
+    if jwk is not None:
+        forged["token signed with the public key"] = forgery.signed_with_public_key(first.token, *ids, jwk)
+    return forged
 
 
 def judge(case: Case, answer: Answer) -> Verdict:
@@ -279,7 +289,7 @@ def judge(case: Case, answer: Answer) -> Verdict:
 
 
 def judge_token(
-    person: Person, *, issuer: str, key_ids: Sequence[str] | None, namespace: str = HASURA_NAMESPACE
+    person: Person, *, issuer: str, key_ids: Collection[str] | None, namespace: str = HASURA_NAMESPACE
 ) -> Verdict:
     """Hold a token against what Hasura does not insist on.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import httpx
-
 from components.clerk.claims import Json
 from components.clerk.client import ClerkClient
+from components.clerk.jwks import Jwks, JwksError, read_jwks
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 
 from .cases import PERMISSION, Answer, Case, Person, Verdict, cases, judge, judge_token
@@ -54,12 +53,12 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
             notice=notice,
         ) as signed_in:
             first, second = signed_in.people
-            key_ids = None if jwks is None else [str(key.get("kid")) for key in jwks]
+            key_ids = None if jwks is None else jwks.key_ids
             verdicts = [
                 judge_token(p, issuer=target.issuer, key_ids=key_ids, namespace=target.claims_namespace)
                 for p in (first, second)
             ]
-            rsa = next((key for key in jwks or () if key.get("kty") == "RSA"), None)
+            rsa = None if jwks is None else next((k for k in jwks.keys if k.get("kty") == "RSA"), None)
             verdicts += [judge(case, _ask(engine, case, target.header)) for case in cases(first, second, rsa)]
             verdicts.append(
                 _unchanged((first, second), read_rows(engine, target.admin_secret, ids=_ids(first, second)))
@@ -109,13 +108,11 @@ def _unchanged(persons: Sequence[Person], rows: Sequence[Mapping[str, Json]]) ->
     )
 
 
-def _jwks(target: Target) -> list[dict[str, Json]]:
+def _jwks(target: Target) -> Jwks:
     try:
-        response = httpx.get(target.jwks_url, timeout=10.0, trust_env=not target.is_local_clerk)
-        keys = response.raise_for_status().json()["keys"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        return read_jwks(target.jwks_url)
+    except JwksError as error:
         raise ProofError(
-            f"The JWKS at {target.jwks_url} cannot be read ({type(error).__name__}). "
+            f"The JWKS at {target.jwks_url} cannot be read ({error}). "
             "The engine needs it as well: check the publishable key and the network."
         ) from None
-    return [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []

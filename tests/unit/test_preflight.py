@@ -15,7 +15,8 @@ from components import preflight, settings
 from components.clerk import keys
 from components.clerk.answers import Domain, Instance
 from components.clerk.errors import ClerkError, ErrorDetail
-from components.clerk.instance_check import InstanceFacts, Jwks
+from components.clerk.instance_check import InstanceFacts
+from components.clerk.jwks import Jwks
 from components.docker_command import Docker
 from components.host import HostFacts
 from components.postgres.check import Answers, DatabaseFacts, NoAnswer

@@ -14,7 +14,8 @@ from resource_graph import Graph, Registered, deploy
 from components import host, preflight
 from components.clerk import keys
 from components.clerk.answers import Domain, Instance
-from components.clerk.instance_check import InstanceFacts, Jwks
+from components.clerk.instance_check import InstanceFacts
+from components.clerk.jwks import Jwks
 from components.container import Image
 from components.hasura.environment import SECRETS
 from components.proof.provider import INPUTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -61,6 +62,20 @@ RawServers = Callable[[list[bytes]], RawServer]
 
 
 @pytest.fixture
+def endless_server() -> Iterator[RawServer]:
+    """A server whose answers begin well and go on, a little at a time, until the other side hangs up."""
+    begin = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(begin)
+        while True:
+            connection.sendall(b"400\r\n" + b" " * 0x400 + b"\r\n")
+
+    with _serve_by(answer) as server:
+        yield server
+
+
+@pytest.fixture
 def raw_server() -> Iterator[RawServers]:
     """Starts a server that gives these answers in turn, the last one for ever. An empty one just closes."""
     stack: list[Callable[[], None]] = []
@@ -78,6 +93,19 @@ def raw_server() -> Iterator[RawServers]:
 
 @contextmanager
 def _serve(answers: list[bytes]) -> Iterator[RawServer]:
+    turn = 0
+
+    def answer(connection: socket.socket) -> None:
+        nonlocal turn
+        turn += 1
+        connection.sendall(answers[min(turn, len(answers)) - 1])
+
+    with _serve_by(answer) as server:
+        yield server
+
+
+@contextmanager
+def _serve_by(answer: Callable[[socket.socket], None]) -> Iterator[RawServer]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = RawServer(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
 
@@ -87,9 +115,9 @@ def _serve(answers: list[bytes]) -> Iterator[RawServer]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(ConnectionError):
                 server.received.append(_request(connection))
-                connection.sendall(answers[min(len(server.received), len(answers)) - 1])
+                answer(connection)
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()

@@ -11,12 +11,13 @@ from email.utils import format_datetime
 
 import pytest
 
+from components.clerk import exchange as exchange_module
 from components.clerk.answers import TemplateContent
 from components.clerk.client import ClerkClient, RetryPolicy
 from components.clerk.errors import ClerkError
 from components.clerk.keys import KeyFormatError
 
-from .conftest import QUICK, SECRET_KEY, LocalClerk, RawServers, http
+from .conftest import QUICK, SECRET_KEY, LocalClerk, RawServer, RawServers, http
 
 CONTENT = TemplateContent(
     name="hasura", claims={"a": {"b": [1, "{{user.id}}"]}}, lifetime=90, allowed_clock_skew=3
@@ -269,6 +270,30 @@ def test_an_answer_that_cannot_be_used_has_a_name(
     assert error.code == code
     assert len(server.received) == 1
     assert "Wi-Fi" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "code", "says", "attempts"),
+    [
+        ("WHOLE_ANSWER", 0.0, "timeout", "had no end after", QUICK.attempts),
+        ("LARGEST_ANSWER", 1024 * 1024, "too_large", "more than 1 MiB", 1),
+    ],
+)
+def test_an_answer_without_end_is_given_up(
+    endless_server: RawServer,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    value: float,
+    code: str,
+    says: str,
+    attempts: int,
+) -> None:
+    monkeypatch.setattr(exchange_module, bound, value)
+    error = failure(client(endless_server.url).jwt_templates)
+    assert (error.code, error.attempts) == (code, attempts)
+    assert says in str(error)
+    error = failure(lambda: client(endless_server.url).create_jwt_template(CONTENT))
+    assert error.outcome_unknown
 
 
 def test_a_redirect_is_not_followed(raw_server: RawServers) -> None:

@@ -41,6 +41,7 @@ def test_the_keys_of_two_instances_are_told_apart(local_clerk: LocalClerk, tmp_p
         (http("404 Not Found", b""), "HTTP 404"),
         (http("200 OK", b"<html>"), "no JSON"),
         (http("200 OK", b"[]"), "no list of keys"),
+        (http("200 OK", b"[" * 100_000), "no JSON"),
         (http("302 Found", b"", "Location: /elsewhere"), "HTTP 302"),
         (b"", "disconnected"),
     ],

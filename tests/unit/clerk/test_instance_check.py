@@ -11,7 +11,8 @@ from components.clerk import instance_check as check
 from components.clerk import keys
 from components.clerk.answers import Domain, Instance
 from components.clerk.errors import ClerkError, ErrorDetail
-from components.clerk.instance_check import InstanceFacts, Jwks
+from components.clerk.instance_check import InstanceFacts
+from components.clerk.jwks import Jwks
 
 HOST = "clerk.example.com"
 KEY = keys.parse_publishable_key(keys.publishable_key_for(HOST, "live"))

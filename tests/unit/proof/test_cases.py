@@ -198,6 +198,12 @@ def test_a_token_that_the_engine_might_take_is_still_looked_into(
     assert look_at in verdict.look_at
 
 
+def test_what_is_no_token_is_not_forged() -> None:
+    asked = cases(person("A", "opaque"), B, JWK)
+    assert len(asked) == len(cases(A, B, JWK)) - 4
+    assert not any("signed" in each.name for each in asked)
+
+
 def test_a_good_token() -> None:
     assert judge_token(A, issuer=ISSUER, key_ids=["ins_1"]).passed
     assert judge_token(A, issuer=ISSUER, key_ids=None).passed
