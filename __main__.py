@@ -13,6 +13,7 @@ from components.postgres.container import PostgresContainer
 from components.postgres.external import external_database
 from components.proof.resource import RowIsolationProof
 from components.proof.target import INSTANCE_KEY, OWN_KEY
+from components.proof.user_table import table_outputs
 from components.schema.resources import Metadata, Migrations
 from components.settings import ExternalPostgresSettings
 
@@ -98,7 +99,8 @@ outputs: dict[str, pulumi.Input[str]] = {
 }
 if settings.hasura.jwt.header:
     outputs["jwtHeader"] = json.dumps(settings.hasura.jwt.header)
-if settings.proof:
+outputs |= table_outputs(settings.proof)
+if settings.proof.enabled:
     proof = RowIsolationProof(
         "row-isolation",
         stack=outputs,

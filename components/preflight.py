@@ -13,8 +13,9 @@ import pulumi.runtime.config as runtime_config
 
 from components import access, debug_log, docker_command, host, production, settings
 from components.clerk import claims, instance_check, keys
-from components.clerk.client import ClerkClient, RetryPolicy
+from components.clerk.client import ClerkClient
 from components.clerk.errors import ClerkError
+from components.clerk.retries import RetryPolicy
 from components.docker_command import Docker
 from components.postgres import check as database_check
 from components.schema.directories import Schema, read_schema

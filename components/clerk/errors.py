@@ -46,8 +46,8 @@ class ClerkError(Exception):
     ``status`` is the HTTP status, None when no answer was understood. ``code``, ``message`` and ``param`` are
     those of the first entry of ``details``; where Clerk gave none, ``code`` is one of ``unreachable``,
     ``timeout``, ``answer_lost``, ``too_large``, ``not_json``, ``malformed_json``, ``unexpected_shape``, ``redirect``,
-    ``http_<status>``. ``trace_id`` is what Clerk's support asks for. ``remedy`` says what to do.
-    ``transient`` tells a fault that may pass, ``nothing_sent`` that Clerk never saw the call,
+    ``sign_in_incomplete``, ``http_<status>``. ``trace_id`` is what Clerk's support asks for. ``remedy`` says what
+    to do. ``transient`` tells a fault that may pass, ``nothing_sent`` that Clerk never saw the call,
     ``outcome_unknown`` that a change may have been carried out all the same. ``retry_after`` is in seconds.
     Neither text nor repr holds a key.
     """
@@ -226,6 +226,16 @@ def unusable(request: str, status: int | None, code: str, message: str) -> Clerk
         details=[ErrorDetail(code=code, message=message)],
         remedy="Check that this address is Clerk's own (clerkApiUrl) and that no proxy answers in its place",
         outcome_unknown=changes_something(request),
+    )
+
+
+def incomplete_sign_in(request: str, http_status: int, status: str) -> ClerkError:
+    """A sign-in that a ticket alone does not complete; ``status`` is Clerk's word for what is missing."""
+    return ClerkError(
+        request=request,
+        status=http_status,
+        details=[ErrorDetail(code="sign_in_incomplete", message=f"the sign-in is left at {status}")],
+        remedy="This instance asks for more than a sign-in token gives, as a second factor",
     )
 
 

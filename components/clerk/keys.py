@@ -154,6 +154,18 @@ def frontend_api_url(
     return f"{scheme}://{key.frontend_api}"
 
 
+def page_origin(frontend_api_url: str, kind: KeyKind) -> str:
+    """The origin of a page that this frontend API answers to, as a browser would name it.
+
+    A production instance takes those of its domain only: the one whose ``clerk.`` subdomain the frontend API
+    is, or the proxy's own. A development instance takes any.
+    """
+    if kind == "test":
+        return "http://localhost:3000"
+    parts = urlsplit(frontend_api_url)
+    return f"{parts.scheme}://{parts.netloc.removeprefix('clerk.')}"
+
+
 def jwks_url(frontend_api_url: str) -> str:
     """Where the public keys of the tokens are: public, and kept by Hasura as ``jwk_url``."""
     return f"{frontend_api_url.rstrip('/')}/.well-known/jwks.json"

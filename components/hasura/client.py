@@ -379,6 +379,11 @@ class HasuraClient:
         state = answer.get("cli_state") if isinstance(answer, dict) else None
         return state if isinstance(state, dict) else {}
 
+    def catalog_id(self) -> str:
+        """What tells this engine's catalog from every other one; it stays when the engine moves."""
+        answer = self._read("POST", "/v1/metadata", _body("get_catalog_state", {}))
+        return str(answer.get("id")) if isinstance(answer, dict) else ""
+
     def set_catalog_state(self, state: JsonObject) -> None:
         """Replace `cli_state` as a whole."""
         self._write("/v1/metadata", _body("set_catalog_state", {"type": "cli", "state": state}))

@@ -25,10 +25,11 @@ from components.clerk.client import ClerkClient
 from components.clerk.errors import ClerkError
 
 from .exit_codes import FAILED, INTERRUPTED, NOT_MADE, PROVEN
+from .problems import ProofError
 from .report import show
 from .run import prove
 from .target import Target, TargetError, read_target
-from .throwaway import ProofError, new_run
+from .throwaway import new_run
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], console: Console) -> int:

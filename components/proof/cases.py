@@ -14,16 +14,8 @@ from typing import Final
 from components.clerk.claims import ALLOWED_ROLES, HASURA_NAMESPACE, USER_ID, Json
 
 from . import forgery
+from .user_table import UserTable
 
-ALL: Final = "query Own { users { id name } }"
-WHERE: Final = "query Where($id: String!) { users(where: {id: {_eq: $id}}) { id name } }"
-BY_PK: Final = "query ByKey($id: String!) { users_by_pk(id: $id) { id name } }"
-RENAME: Final = (
-    "mutation Rename($id: String!) "
-    '{ update_users(where: {id: {_eq: $id}}, _set: {name: "taken over"}) { affected_rows } }'
-)
-
-PERMISSION: Final = "select_permissions of the table users, in the metadata directory"
 JWT_SECRET: Final = "HASURA_GRAPHQL_JWT_SECRET of the engine"  # noqa: S105
 ROLES: Final = f"{ALLOWED_ROLES} in the JWT template's claims"
 
@@ -53,10 +45,6 @@ class Person:
     row_name: str
     token: str = field(repr=False)
 
-    @property
-    def row(self) -> dict[str, Json]:
-        return {"id": self.user_id, "name": self.row_name}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -81,10 +69,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """``data[root]`` is exactly this: a list of rows in any order, one row, or None."""
+    """``data[root]`` is exactly this: a list of rows in any order, one row, or None.
+
+    ``may_be_absent`` lets a role pass that has no such query at all, which shows nobody anything.
+    """
 
     root: str
     value: Sequence[Mapping[str, Json]] | Mapping[str, Json] | None
+    may_be_absent: bool = False
 
     def __str__(self) -> str:
         if not self.value:
@@ -122,7 +114,6 @@ class Case:
     expected: Rows | Refused | Untouched
     look_at: str
     hidden: tuple[str, ...]
-    variables: Mapping[str, str] = field(default_factory=dict)
     token: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -138,87 +129,94 @@ class Verdict:
     look_at: str = ""
 
 
-def cases(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> list[Case]:
+def cases(
+    first: Person, second: Person, jwk: Mapping[str, Json] | None, table: UserTable | None = None
+) -> list[Case]:
     """Everything that is asked for these two people. ``jwk`` is a public RSA key of the instance, if any."""
+    asked = table or UserTable()
     found: list[Case] = []
     for me, other in ((first, second), (second, first)):
-        found += _own(me, other) + _others(me, other)
-    return found + _without_right(first, second, jwk)
+        found += _own(me, other, asked) + _others(me, other, asked)
+    return found + _without_right(first, second, jwk, asked)
 
 
-def _own(me: Person, other: Person) -> list[Case]:
+def permission(table: UserTable, operation: str = "select") -> str:
+    """Where to look for what a role may do."""
+    return f"{operation}_permissions of the table {table.name}, in the metadata directory"
+
+
+def _own(me: Person, other: Person, table: UserTable) -> list[Case]:
     hidden = (other.user_id, other.row_name)
+    row = table.shown(me.user_id, me.row_name)
     return [
         Case(
-            name=f"{me.label}: all users",
-            query=ALL,
+            name=f"{me.label}: all {table.name}",
+            query=table.all_rows(),
             token=me.token,
-            expected=Rows(root="users", value=[me.row]),
-            look_at=PERMISSION,
+            expected=Rows(root=table.name, value=[row]),
+            look_at=permission(table),
             hidden=hidden,
         ),
         Case(
             name=f"{me.label}: own row by key",
-            query=BY_PK,
-            variables={"id": me.user_id},
+            query=table.row_by_key(me.user_id),
             token=me.token,
-            expected=Rows(root="users_by_pk", value=me.row),
-            look_at=PERMISSION,
+            expected=Rows(root=table.by_key, value=row, may_be_absent=True),
+            look_at=permission(table),
             hidden=hidden,
         ),
     ]
 
 
-def _others(me: Person, other: Person) -> list[Case]:
+def _others(me: Person, other: Person, table: UserTable) -> list[Case]:
     hidden = (other.user_id, other.row_name)
     return [
         Case(
             name=f"{me.label}: {other.label}'s row by where",
-            query=WHERE,
-            variables={"id": other.user_id},
+            query=table.rows_of(other.user_id),
             token=me.token,
-            expected=Rows(root="users", value=[]),
-            look_at=PERMISSION,
+            expected=Rows(root=table.name, value=[]),
+            look_at=permission(table),
             hidden=hidden,
         ),
         Case(
             name=f"{me.label}: {other.label}'s row by key",
-            query=BY_PK,
-            variables={"id": other.user_id},
+            query=table.row_by_key(other.user_id),
             token=me.token,
-            expected=Rows(root="users_by_pk", value=None),
-            look_at=PERMISSION,
+            expected=Rows(root=table.by_key, value=None, may_be_absent=True),
+            look_at=permission(table),
             hidden=hidden,
         ),
         Case(
             name=f"{me.label}: {other.label}'s id in a header",
-            query=ALL,
+            query=table.all_rows(),
             token=me.token,
             headers={"X-Hasura-User-Id": other.user_id},
-            expected=Rows(root="users", value=[me.row]),
+            expected=Rows(root=table.name, value=[table.shown(me.user_id, me.row_name)]),
             look_at=JWT_SECRET,
             hidden=hidden,
         ),
         Case(
             name=f"{me.label}: rename {other.label}",
-            query=RENAME,
-            variables={"id": other.user_id},
+            query=table.change(other.user_id, "taken over"),
             token=me.token,
-            expected=Untouched(root="update_users"),
-            look_at="update_permissions of the table users, in the metadata directory",
+            expected=Untouched(root=table.update),
+            look_at=permission(table, "update"),
             hidden=hidden,
         ),
     ]
 
 
-def _without_right(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> list[Case]:
+def _without_right(
+    first: Person, second: Person, jwk: Mapping[str, Json] | None, table: UserTable
+) -> list[Case]:
     ids = (first.user_id, second.user_id)
     nobody = (*ids, first.row_name, second.row_name)
     return [
         *(
             Case(
                 name=name,
-                query=ALL,
+                query=table.all_rows(),
                 token=token,
                 expected=Refused(codes=("invalid-jwt",)),
                 look_at=JWT_SECRET,
@@ -228,14 +226,14 @@ def _without_right(first: Person, second: Person, jwk: Mapping[str, Json] | None
         ),
         Case(
             name="no token",
-            query=ALL,
+            query=table.all_rows(),
             expected=Refused(codes=("invalid-headers", "access-denied")),
             look_at="HASURA_GRAPHQL_UNAUTHORIZED_ROLE (must be unset), the admin secret (must be set)",
             hidden=nobody,
         ),
         Case(
             name=f"{first.label}: x-hasura-role: admin",
-            query=ALL,
+            query=table.all_rows(),
             token=first.token,
             headers={"X-Hasura-Role": "admin"},
             expected=Refused(codes=("access-denied",)),
@@ -269,6 +267,8 @@ def judge(case: Case, answer: Answer) -> Verdict:
         return _verdict(case, f"the answer holds {_quoted(leaked)}", passed=False)
     match case.expected:
         case Rows(root=root, value=value):
+            if case.expected.may_be_absent and _is_absent(answer, root):
+                return _verdict(case, "no such query for this role", passed=True)
             if answer.errors or answer.data is None:
                 return _verdict(
                     case, _described(answer), passed=False, look_at=_look_at(answer, case.look_at)
@@ -286,6 +286,17 @@ def judge(case: Case, answer: Answer) -> Verdict:
                 result = (answer.data or {}).get(root)
                 passed = isinstance(result, Mapping) and result.get("affected_rows") == 0
             return _verdict(case, _described(answer), passed=passed)
+
+
+def _is_absent(answer: Answer, root: str) -> bool:
+    """Whether the role has no such root field at all: its table's key is another one, or it may not ask by it."""
+    absent = (
+        f"field '{root}' not found in type: 'query_root'",
+        f"'{root}' has no argument named",
+        "missing required field",
+    )
+    said = [str(error.get("message")) for error in answer.errors]
+    return answer.data is None and bool(said) and all(message.startswith(absent) for message in said)
 
 
 def judge_token(

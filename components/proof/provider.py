@@ -29,9 +29,10 @@ from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient
 from components.provider_error import ProviderError, not_refreshed, told_plainly, warn
 
 from . import report
+from .problems import ProofError
 from .run import prove
 from .target import Target, TargetError, read_target
-from .throwaway import ProofError, new_run
+from .throwaway import new_run
 
 AS_PROVEN: Final = "as proven"
 """What the input ``live`` says; a refresh that finds otherwise puts what has changed in its place."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.clerk.claims import Json
 from components.clerk.client import ClerkClient
 from components.clerk.jwks import Jwks, JwksError, read_jwks
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 
-from .cases import PERMISSION, Answer, Case, Person, Verdict, cases, judge, judge_token
+from .cases import Answer, Case, Person, Verdict, cases, judge, judge_token, permission
+from .problems import ProofError
+from .rows import ThrowawayRows
 from .target import Target
-from .throwaway import ProofError, Run, people, read_rows, remove_leftovers
+from .throwaway import Run, people, remove_leftovers
+from .user_table import UserTable
 
 Notice = Callable[[str], None]
 
@@ -36,9 +39,11 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
     be made; a case that fails is a verdict, not an error.
     """
     with HasuraClient(target.engine_url, target.admin_secret) as engine:
+        rows = ThrowawayRows(engine=engine, admin_secret=target.admin_secret, table=target.table)
         # An engine without the table is found before anybody is made for it.
-        read_rows(engine, target.admin_secret, ids=[])
-        removed = remove_leftovers(clerk, engine, target.admin_secret)
+        rows.read([])
+        run = replace(run, engine=engine.catalog_id())
+        removed = remove_leftovers(clerk, rows, run.engine)
         if removed:
             notice(f"Removed {removed} throwaway users that an earlier proof had left.")
         jwks = _jwks(target) if target.keys_from_jwks else None
@@ -46,10 +51,9 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
             run,
             clerk=clerk,
             frontend_api_url=target.frontend_api_url,
-            engine=engine,
-            admin_secret=target.admin_secret,
+            kind=target.publishable_key.kind,
+            rows=rows,
             template=target.template,
-            sessions_allowed=not target.is_production,
             notice=notice,
         ) as signed_in:
             first, second = signed_in.people
@@ -59,15 +63,14 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
                 for p in (first, second)
             ]
             rsa = None if jwks is None else next((k for k in jwks.keys if k.get("kty") == "RSA"), None)
-            verdicts += [judge(case, _ask(engine, case, target.header)) for case in cases(first, second, rsa)]
+            verdicts += [
+                judge(case, _ask(engine, case, target.header))
+                for case in cases(first, second, rsa, target.table)
+            ]
             verdicts.append(
-                _unchanged((first, second), read_rows(engine, target.admin_secret, ids=_ids(first, second)))
+                _unchanged((first, second), rows.read([first.user_id, second.user_id]), target.table)
             )
     return Proof(way=signed_in.way, verdicts=tuple(verdicts))
-
-
-def _ids(*persons: Person) -> list[str]:
-    return [person.user_id for person in persons]
 
 
 def token_header(header: Mapping[str, str], token: str) -> dict[str, str]:
@@ -84,7 +87,7 @@ def token_header(header: Mapping[str, str], token: str) -> dict[str, str]:
 def _ask(engine: HasuraClient, case: Case, header: Mapping[str, str]) -> Answer:
     sent = dict(case.headers) | (token_header(header, case.token) if case.token is not None else {})
     try:
-        answer = engine.graphql(case.query, case.variables, headers=sent)
+        answer = engine.graphql(case.query, {}, headers=sent)
     except HasuraError as error:
         return Answer(
             data=None, errors=[{"message": error.message, "extensions": {"code": f"http-{error.status}"}}]
@@ -96,15 +99,15 @@ def _ask(engine: HasuraClient, case: Case, header: Mapping[str, str]) -> Answer:
     return Answer(data=answer.data, errors=answer.errors)
 
 
-def _unchanged(persons: Sequence[Person], rows: Sequence[Mapping[str, Json]]) -> Verdict:
-    names = {str(row.get("id")): row.get("name") for row in rows}
-    changed = [p.label for p in persons if names.get(p.user_id) != p.row_name]
+def _unchanged(persons: Sequence[Person], rows: Sequence[Mapping[str, Json]], table: UserTable) -> Verdict:
+    texts = {str(row.get(table.user_column)): row.get(table.text_column) for row in rows}
+    changed = [p.label for p in persons if texts.get(p.user_id) != p.row_name]
     return Verdict(
         name="rows as they were",
         expected="both rows unchanged",
         seen=f"changed: {', '.join(changed)}" if changed else "both rows unchanged",
         passed=not changed,
-        look_at=PERMISSION.replace("select", "update") if changed else "",
+        look_at=permission(table, "update") if changed else "",
     )
 
 

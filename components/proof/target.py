@@ -10,6 +10,8 @@ from typing import Final
 from components.clerk import keys
 from components.clerk.claims import HASURA_NAMESPACE
 
+from .user_table import UserTable, read_table
+
 OWN_KEY: Final = "a key of one's own"
 INSTANCE_KEY: Final = "the instance's key"
 """What the output ``tokensSignedBy`` may say."""
@@ -30,7 +32,8 @@ class Target:
     """A stack under proof. Addresses are without a slash at their end.
 
     ``keys_from_jwks`` is false where tokens are signed by a key that no JWKS shows. ``header`` says where a
-    token goes, in the form of Hasura's JWT secret; empty is ``Authorization``.
+    token goes, in the form of Hasura's JWT secret; empty is ``Authorization``. ``table`` is the one in which
+    every user has a row.
     """
 
     engine_url: str
@@ -44,6 +47,7 @@ class Target:
     claims_namespace: str = HASURA_NAMESPACE
     keys_from_jwks: bool = True
     header: Mapping[str, str] = field(default_factory=dict)
+    table: UserTable = field(default_factory=UserTable)
 
     @property
     def is_local_clerk(self) -> bool:
@@ -59,8 +63,8 @@ class Target:
 def read_target(outputs: Mapping[str, object]) -> Target:
     """Read the outputs of a stack: ``graphqlUrl``, ``issuer``, ``jwksUrl``, ``jwtTemplate``,
     ``clerkApiUrl``, ``publishableKey`` and ``adminSecret``, all of them texts; ``frontendApiUrl`` where it
-    is not the issuer, ``claimsNamespace`` and ``jwtHeader`` (JSON) where they are not the usual ones, and
-    ``tokensSignedBy``, which is OWN_KEY where no JWKS has the key. Others are passed over. Raises
+    is not the issuer, ``claimsNamespace``, ``jwtHeader`` and ``proofTable`` (JSON) where they are not the usual
+    ones, and ``tokensSignedBy``, which is OWN_KEY where no JWKS has the key. Others are passed over. Raises
     TargetError.
     """
     problems: list[str] = []
@@ -104,4 +108,5 @@ def read_target(outputs: Mapping[str, object]) -> Target:
         claims_namespace=optional("claimsNamespace") or HASURA_NAMESPACE,
         keys_from_jwks=optional("tokensSignedBy") != OWN_KEY,
         header=json.loads(optional("jwtHeader") or "{}"),
+        table=read_table(optional("proofTable")),
     )

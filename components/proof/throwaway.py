@@ -6,6 +6,7 @@ entry of the private metadata, which also says which process made the user.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from components.clerk.answers import User
@@ -22,11 +24,11 @@ from components.clerk.claims import Json
 from components.clerk.client import ClerkClient
 from components.clerk.errors import ClerkError
 from components.clerk.frontend import FrontendClient
-from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
-from components.hasura.json_types import Json as HasuraJson
-from components.hasura.json_types import JsonObject
+from components.clerk.keys import KeyKind
 
 from .cases import Person
+from .problems import ProofError
+from .rows import EngineRefusal, ThrowawayRows
 
 MARK: Final = "clerk-hasura-proof"
 _METADATA_KEY: Final = "clerk_hasura_proof"
@@ -34,39 +36,48 @@ _METADATA_KEY: Final = "clerk_hasura_proof"
 STALE_AFTER: Final = 900.0
 """Seconds after which another machine's throwaway users count as left over."""
 
-_INSERT: Final = (
-    "mutation Insert($rows: [users_insert_input!]!) { insert_users(objects: $rows) { affected_rows } }"
-)
-_DELETE: Final = (
-    "mutation Delete($ids: [String!]!) { delete_users(where: {id: {_in: $ids}}) { affected_rows } }"
-)
-_READ: Final = "query Read($ids: [String!]!) { users(where: {id: {_in: $ids}}) { id name } }"
+ABANDONED_AFTER: Final = 7 * 86_400.0
+"""Seconds after which those of another engine do: until then they lead its next proof to their rows."""
 
 Notice = Callable[[str], None]
 
 
-class ProofError(Exception):
-    """The proof cannot be made. The text says what is wrong and what to do; it holds no secret."""
-
-
-class EngineRefusal(ProofError):
-    """The engine refused: nothing of the request was carried out."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of the proof: its random name, and the process that runs it."""
+    """One run of the proof: its random name, the process that runs it, and the catalog of the engine in which
+    its rows are."""
 
     name: str
     host: str
     process: int
+    engine: str = ""
 
     def mark(self, label: str) -> dict[str, Json]:
-        return {_METADATA_KEY: {"run": self.name, "host": self.host, "process": self.process, "label": label}}
+        """The entry of a user's private metadata."""
+        return {
+            _METADATA_KEY: {
+                "run": self.name,
+                "host": self.host,
+                "process": self.process,
+                "engine": self.engine,
+                "label": label,
+            }
+        }
 
 
 def new_run() -> Run:
-    return Run(name=secrets.token_hex(6), host=socket.gethostname(), process=os.getpid())
+    return Run(name=secrets.token_hex(6), host=this_machine(), process=os.getpid())
+
+
+def this_machine() -> str:
+    """Where a process id means this process: machines of a pool may have one name, and containers do."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts += [
+            Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+            str(Path("/proc/self/ns/pid").readlink()),
+        ]
+    return " ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +94,15 @@ def people(
     *,
     clerk: ClerkClient,
     frontend_api_url: str,
-    engine: HasuraClient,
-    admin_secret: str,
+    kind: KeyKind,
+    rows: ThrowawayRows,
     template: str,
-    sessions_allowed: bool,
     notice: Notice,
 ) -> Iterator[SignedIn]:
     """Two users, signed in, with a row each; gone afterwards, also after an error or an interruption.
 
-    ``sessions_allowed`` lets the Backend API open the sessions where the frontend API cannot be used from
-    here. Raises ProofError, and ClerkError from Clerk.
+    On a development instance (``kind`` test) the Backend API opens the sessions where the frontend API cannot
+    be used from here. Raises ProofError, and ClerkError from Clerk.
     """
     made: list[str] = []
     rows_made = False
@@ -101,11 +111,11 @@ def people(
         names = {user.id: f"{MARK} {run.name} {label}" for user, label in zip(users, ("A", "B"), strict=True)}
         rows_made = True
         try:
-            _insert_rows(engine, admin_secret, names)
+            rows.insert(names)
         except EngineRefusal:
             rows_made = False
             raise
-        tokens, way = _tokens(clerk, frontend_api_url, users, template, sessions_allowed=sessions_allowed)
+        tokens, way = _tokens(clerk, frontend_api_url, users, template, kind=kind, notice=notice)
         first, second = (
             Person(label=label, user_id=user.id, row_name=names[user.id], token=token)
             for label, user, token in zip(("A", "B"), users, tokens, strict=True)
@@ -114,43 +124,41 @@ def people(
     finally:
         with _uninterrupted():
             ids = _all_of(run, made, clerk, notice)
-            if not rows_made or _rows_removed(ids, engine, admin_secret, notice):
+            if not rows_made or _rows_removed(ids, rows, notice):
                 _remove_users(ids, clerk, notice)
 
 
-def remove_leftovers(clerk: ClerkClient, engine: HasuraClient, admin_secret: str) -> int:
+def remove_leftovers(clerk: ClerkClient, rows: ThrowawayRows, engine: str) -> int:
     """Remove the users and rows of runs that were killed; how many users there were."""
-    stale = [user for user in clerk.users(query=MARK) if is_left_over(user, now=time.time(), alive=_is_alive)]
-    _delete_rows(engine, admin_secret, [user.id for user in stale])
+    now = time.time()
+    stale = [u for u in clerk.users(query=MARK) if is_left_over(u, now=now, alive=_is_alive, engine=engine)]
+    rows.delete([user.id for user in stale])
     for user in stale:
         _delete_user(clerk, user.id)
     return len(stale)
 
 
-def is_left_over(user: User, *, now: float, alive: Callable[[int], bool]) -> bool:
+def is_left_over(user: User, *, now: float, alive: Callable[[int], bool], engine: str) -> bool:
     """Whether a user is a throwaway one whose run is over.
 
     A run of this machine is over when its process is gone; one of another machine after STALE_AFTER seconds.
+    Several stacks may share an instance of Clerk: the users of another ``engine`` wait for ABANDONED_AFTER.
     """
     mark = _mark_of(user)
     if mark is None:
         return False
-    if now - user.created_at > STALE_AFTER:
+    age = now - user.created_at
+    if mark.get("engine") != engine:
+        return age > ABANDONED_AFTER
+    if age > STALE_AFTER:
         return True
     process = mark.get("process")
     return (
-        mark.get("host") == socket.gethostname()
+        mark.get("host") == this_machine()
         and isinstance(process, int)
         and process != os.getpid()
         and not alive(process)
     )
-
-
-def read_rows(engine: HasuraClient, admin_secret: str, ids: Sequence[str]) -> list[Mapping[str, Json]]:
-    """The rows of these users, as the administrator sees them."""
-    data = _as_admin(engine, admin_secret, _READ, {"ids": list(ids)}, "read the table users")
-    rows = data.get("users")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _mark_of(user: User) -> Mapping[str, Json] | None:
@@ -174,18 +182,28 @@ def _create(clerk: ClerkClient, run: Run, label: str, made: list[str]) -> User:
 
 
 def _tokens(
-    clerk: ClerkClient, frontend_api_url: str, users: Sequence[User], template: str, *, sessions_allowed: bool
+    clerk: ClerkClient,
+    frontend_api_url: str,
+    users: Sequence[User],
+    template: str,
+    *,
+    kind: KeyKind,
+    notice: Notice,
 ) -> tuple[list[str], str]:
     try:
         with _missing_template_told(template):
+            testing_token = clerk.create_testing_token()
             tokens = []
             for user in users:
-                with FrontendClient(frontend_api_url) as browser:
+                with FrontendClient(
+                    frontend_api_url, kind=kind, testing_token=testing_token, notice=notice
+                ) as browser:
                     session_id = browser.sign_in_by_ticket(clerk.create_sign_in_token(user.id))
                     tokens.append(browser.token(session_id, template))
         return tokens, "frontend API, by getToken's own call"
     except ClerkError as error:
-        if not sessions_allowed:
+        if kind == "live":
+            # There are no other sessions on a production instance.
             raise
         reason = error.code
     with _missing_template_told(template):
@@ -206,34 +224,6 @@ def _missing_template_told(template: str) -> Iterator[None]:
         raise
 
 
-def _insert_rows(engine: HasuraClient, admin_secret: str, names: Mapping[str, str]) -> None:
-    rows: list[HasuraJson] = [{"id": user_id, "name": name} for user_id, name in names.items()]
-    _as_admin(engine, admin_secret, _INSERT, {"rows": rows}, "insert a row for each throwaway user")
-
-
-def _delete_rows(engine: HasuraClient, admin_secret: str, ids: Sequence[str]) -> None:
-    if ids:
-        _as_admin(engine, admin_secret, _DELETE, {"ids": list(ids)}, "delete the rows of throwaway users")
-
-
-def _as_admin(
-    engine: HasuraClient, admin_secret: str, query: str, variables: JsonObject, purpose: str
-) -> Mapping[str, Json]:
-    try:
-        answer = engine.graphql(query, variables, headers={"X-Hasura-Admin-Secret": admin_secret})
-    except (HasuraError, EngineUnreachable, AnswerLost) as error:
-        raise ProofError(
-            f"Cannot {purpose}: {error}. Run `pulumi up`, or look at the engine's log."
-        ) from None
-    if answer.errors or answer.data is None:
-        said = "; ".join(str(error.get("message")) for error in answer.errors) or "no data"
-        raise EngineRefusal(
-            f"Cannot {purpose}: {said} ({', '.join(answer.error_codes)}). "
-            "Check that migrations and metadata are applied: run `pulumi refresh`, then `pulumi up`."
-        )
-    return answer.data
-
-
 def _all_of(run: Run, made: Sequence[str], clerk: ClerkClient, notice: Notice) -> list[str]:
     """The ids of a run's users, also of one whose creation was carried out while its answer was lost."""
     try:
@@ -245,9 +235,9 @@ def _all_of(run: Run, made: Sequence[str], clerk: ClerkClient, notice: Notice) -
     return [*made, *(user_id for user_id in marked if user_id not in made)]
 
 
-def _rows_removed(ids: Sequence[str], engine: HasuraClient, admin_secret: str, notice: Notice) -> bool:
+def _rows_removed(ids: Sequence[str], rows: ThrowawayRows, notice: Notice) -> bool:
     try:
-        _delete_rows(engine, admin_secret, ids)
+        rows.delete(ids)
     except ProofError as error:
         # The users stay as well: they are the trace by which the next run finds the rows.
         notice(f"Rows of throwaway users are left; the next proof removes them. {error}")

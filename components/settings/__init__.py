@@ -22,6 +22,7 @@ from components.settings.values import (
     JwtTemplateSettings,
     Limits,
     PostgresSettings,
+    ProofSettings,
     SchemaSettings,
     Settings,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Limits",
     "PostgresSettings",
     "Problem",
+    "ProofSettings",
     "SchemaSettings",
     "Settings",
     "SettingsError",

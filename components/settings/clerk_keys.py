@@ -100,6 +100,21 @@ def signing_problems(parsed: StackConfig) -> list[Problem]:
     return []
 
 
+def proxy_problems(parsed: StackConfig) -> list[Problem]:
+    """Clerk's guide "Proxying the Clerk Frontend API": it does not work for development instances."""
+    if not parsed.clerk_proxy_url or parsed.local_clerk:
+        return []
+    if not parsed.clerk_publishable_key.startswith("pk_test_"):
+        return []
+    return [
+        Problem(
+            key="clerkProxyUrl",
+            what="is set, yet the frontend API of a development instance cannot be proxied",
+            write="pulumi config rm clerkProxyUrl",
+        )
+    ]
+
+
 def satellite_problems(parsed: StackConfig) -> list[Problem]:
     domain, publishable = parsed.clerk_satellite_domain, parsed.clerk_publishable_key
     if not domain or parsed.local_clerk:

@@ -8,7 +8,7 @@ from typing import cast
 import pydantic
 
 from components.clerk import keys
-from components.clerk.claims import Claims
+from components.clerk.claims import Claims, Json
 from components.settings.clerk_keys import key_problems
 from components.settings.database_keys import external_postgres, is_external
 from components.settings.problems import Problem, SettingsError
@@ -27,6 +27,7 @@ from components.settings.values import (
     JwtTemplateSettings,
     Limits,
     PostgresSettings,
+    ProofSettings,
     SchemaSettings,
     Settings,
 )
@@ -144,7 +145,13 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
         production=parsed.production,
         public_passphrase=public_passphrase,
         rotation=parsed.secrets_rotation,
-        proof=parsed.proof,
+        proof=ProofSettings(
+            enabled=parsed.proof,
+            table=parsed.proof_table,
+            user_column=parsed.proof_user_column,
+            text_column=parsed.proof_text_column,
+            row=cast("dict[str, Json]", parsed.proof_row),
+        ),
         containers=ContainerSettings(
             bind_address=bind_address,
             public_ports_allowed=parsed.allow_public_ports,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.settings.clerk_keys import satellite_problems, signing_problems
+from components.settings.clerk_keys import proxy_problems, satellite_problems, signing_problems
 from components.settings.database_keys import container_problems, external_problems, is_external
 from components.settings.ports import derived_port
 from components.settings.problems import Problem, set_command
@@ -23,7 +23,9 @@ def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
     """What is wrong between keys, all of it."""
     problems = [
         *signing_problems(parsed),
+        *proxy_problems(parsed),
         *satellite_problems(parsed),
+        *_proof_row_problems(parsed),
         *(external_problems(parsed) if is_external(parsed) else container_problems(parsed)),
     ]
     taken: dict[int, str] = {}
@@ -65,3 +67,24 @@ def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
             )
         )
     return problems
+
+
+def _proof_row_problems(parsed: StackConfig) -> list[Problem]:
+    taken = {parsed.proof_user_column: "proofUserColumn", parsed.proof_text_column: "proofTextColumn"}
+    if len(taken) == 1:
+        return [
+            Problem(
+                key="proofTextColumn",
+                what="is the column of the user's id as well",
+                write=set_command("proofTextColumn", "COLUMN    # any text that a user may read"),
+            )
+        ]
+    return [
+        Problem(
+            key="proofRow",
+            what=f"has the column {column}, which the proof fills itself ({taken[column]})",
+            write=f"pulumi config rm --path proofRow.{column}",
+        )
+        for column in parsed.proof_row
+        if column in taken
+    ]

@@ -80,10 +80,11 @@ Cpus = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d)?$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 Role = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,53}$")]
 """Names of logins are a role's with nine more characters, and PostgreSQL's names have 63 at the most."""
+GraphqlName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Image = Annotated[str, AfterValidator(_pinned_image)]
 ClerkUrl = Annotated[str, AfterValidator(_clerk_url)]
 StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
-ClaimTree = Annotated[dict[str, object], BeforeValidator(_structured)]
+JsonObject = Annotated[dict[str, object], BeforeValidator(_structured)]
 
 
 class StackConfig(BaseModel):
@@ -107,10 +108,14 @@ class StackConfig(BaseModel):
     secrets_rotation: Annotated[str, Field(max_length=100)]
     proof: bool
     proof_in_production: bool
+    proof_table: GraphqlName
+    proof_user_column: GraphqlName
+    proof_text_column: GraphqlName
+    proof_row: JsonObject
     jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
     jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
     jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
-    jwt_template_claims: ClaimTree
+    jwt_template_claims: JsonObject
     claims_namespace: Annotated[str, Field(min_length=1)]
     jwt_signing_algorithm: str
     jwt_signing_key: str = Field(repr=False)

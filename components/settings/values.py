@@ -185,6 +185,21 @@ class SchemaSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProofSettings:
+    """Whether row isolation is proven as a part of the deployment, and the table in which that is done.
+
+    ``user_column`` holds Clerk's user id, ``text_column`` any text; ``row`` are further columns of a throwaway
+    row. All by their names in the API.
+    """
+
+    enabled: bool
+    table: str
+    user_column: str
+    text_column: str
+    row: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that a deployment is told, checked.
 
@@ -201,7 +216,7 @@ class Settings:
     clerk: ClerkSettings
     hasura: HasuraSettings
     schema: SchemaSettings
-    proof: bool
+    proof: ProofSettings
     project: str = field(default=PROJECT)
 
     def docker_name(self, part: str | None = None) -> str:

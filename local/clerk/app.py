@@ -48,7 +48,7 @@ def build(instance: LocalInstance) -> ASGIApp:
             allow_credentials=True,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["Authorization", "X-Local-Clerk"],
+            expose_headers=["X-Local-Clerk"],
         ),
         Middleware(MethodOverride),
     ]

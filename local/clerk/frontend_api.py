@@ -1,8 +1,7 @@
 """The front-end API: the calls that clerk-js makes from a browser, under /v1 and /__clerk/v1.
 
-A browser is known by the cookie `__client`; a client that is none says `_is_native=1` and is known by the
-`Authorization` header that it was last given. clerk-js sends form bodies, and methods other than GET and
-POST as `POST ?_method=...`.
+A browser is known by the cookie `__client`. clerk-js sends form bodies, and methods other than GET and POST
+as `POST ?_method=...`. Neither a dev browser nor a testing token is asked for; whoever brings them is served.
 """
 
 from __future__ import annotations
@@ -46,10 +45,6 @@ def _origin(request: Request) -> str | None:
     return request.headers.get("origin")
 
 
-def _native(request: Request) -> bool:
-    return request.query_params.get("_is_native") == "1"
-
-
 @dataclass(frozen=True)
 class FrontendApi:
     """Handlers of the front-end API over one instance."""
@@ -59,6 +54,7 @@ class FrontendApi:
     def routes(self) -> list[Route]:
         """The routes, without the `/__clerk` prefix."""
         table: list[tuple[str, str, Handler]] = [
+            ("POST", "/v1/dev_browser", self.dev_browser),
             ("GET", "/v1/environment", self.environment),
             ("PATCH", "/v1/environment", self.environment),
             ("GET", "/v1/client", self.get_client),
@@ -84,13 +80,16 @@ class FrontendApi:
 
         return versioned
 
+    async def dev_browser(self, request: Request) -> Response:
+        return JSONResponse({"id": new_id("dvb")})
+
     async def environment(self, request: Request) -> Response:
         return JSONResponse(environment(self.instance.record.id, self.instance.settings.public_url))
 
     # The client
 
     def _client(self, request: Request) -> Client | None:
-        cookie = request.headers.get("authorization") if _native(request) else request.cookies.get(COOKIE)
+        cookie = request.cookies.get(COOKIE)
         if not cookie:
             return None
         return next((item for item in self.instance.store.all(Client) if item.cookie == cookie), None)
@@ -115,9 +114,7 @@ class FrontendApi:
     def _answer(self, request: Request, response: JsonObject | None, client: Client | None) -> Response:
         shown = None if client is None else self._client_json(request, client)
         answer = JSONResponse({"response": response, "client": shown})
-        if client is not None and _native(request):
-            answer.headers["Authorization"] = client.cookie
-        elif client is not None:
+        if client is not None:
             answer.set_cookie(
                 COOKIE, client.cookie, max_age=7 * 24 * 3600, path="/", httponly=True, samesite="lax"
             )
@@ -184,8 +181,10 @@ class FrontendApi:
 
     def _sign_in_by_ticket(self, request: Request, token: str) -> Response:
         ticket = next((item for item in self.instance.store.all(SignInToken) if item.token == token), None)
-        if ticket is None or ticket.status != "pending" or ticket.expire_at < now_ms():
+        if ticket is None or ticket.status != "pending":
             raise errors.ticket_unusable("unknown" if ticket is None else ticket.status)
+        if ticket.expire_at < now_ms():
+            raise errors.ticket_unusable("expired")
         self.instance.store.save(replace(ticket, status="accepted", updated_at=now_ms()))
         client = self._client(request) or self.instance.new_client()
         return self._complete(request, new_id("sia"), self._user(ticket.user_id), client, "ticket")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from local.clerk.shortcodes import Json
-from local.clerk.state import Client, Session, SignInToken, Template, User
+from local.clerk.state import Client, Session, SignInToken, Template, User, now_ms
 
 JsonObject = dict[str, Json]
+
+SIGN_IN_LIFETIME_MS = 24 * 3600 * 1000
 
 
 def deleted(kind: str, record_id: str) -> JsonObject:
@@ -177,11 +179,11 @@ def sign_in_json(
         "supported_first_factors": first_factors,
         "supported_second_factors": None,
         "first_factor_verification": {
-            "object": "verification_" + strategy,
+            "object": "verification_ticket" if strategy == "ticket" else "verification_otp",
             "status": "verified" if status == "complete" else "unverified",
             "strategy": strategy,
             "attempts": None,
-            "expire_at": None,
+            "expire_at": now_ms() + SIGN_IN_LIFETIME_MS,
         },
         "second_factor_verification": None,
         "identifier": user.email_addresses[0] if user.email_addresses else None,
@@ -192,7 +194,7 @@ def sign_in_json(
             "has_image": False,
         },
         "created_session_id": session_id,
-        "abandon_at": None,
+        "abandon_at": now_ms() + SIGN_IN_LIFETIME_MS,
     }
 
 

@@ -114,15 +114,12 @@ def test_pages_from_elsewhere_may_not(clerk: Running, origin: str) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_client_that_is_no_browser(clerk: Running, backend: httpx.Client) -> None:
-    user = backend.post("/v1/users", json={"email_address": ["a@example.com"]}).json()["id"]
-    ticket = backend.post("/v1/sign_in_tokens", json={"user_id": user}).json()["token"]
-    native = {"_is_native": "1"}
-    answer = httpx.post(
-        f"{clerk.url}/v1/client/sign_ins", params=native, data={"strategy": "ticket", "ticket": ticket}
-    )
-    assert "set-cookie" not in answer.headers
-    path = f"{clerk.url}/v1/client/sessions/{answer.json()['response']['created_session_id']}/tokens"
-    known = {"Authorization": answer.headers["authorization"]}
-    assert httpx.post(path, params=native, headers=known).status_code == 200
-    assert httpx.post(path, params=native).status_code == 401
+def test_a_dev_browser_and_a_testing_token_may_be_brought(clerk: Running, backend: httpx.Client) -> None:
+    given = {
+        "__clerk_db_jwt": httpx.post(f"{clerk.url}/v1/dev_browser").json()["id"],
+        "__clerk_testing_token": backend.post("/v1/testing_tokens").json()["token"],
+    }
+    with httpx.Client(base_url=clerk.url, params=given, headers={"Origin": ORIGIN}) as browser:
+        _, session = sign_in(browser, backend, "a@example.com")
+        assert browser.post(f"/v1/client/sessions/{session}/tokens").status_code == 200
+    assert given["__clerk_db_jwt"].startswith("dvb_")

@@ -93,7 +93,7 @@ def test_the_secret_key_may_come_from_the_environment() -> None:
 
 
 def test_a_proxy_url_replaces_the_frontend_api() -> None:
-    assert parse(REAL | {"clerkProxyUrl": "https://app.example.com/__clerk"}).clerk.issuer == (
+    assert parse(LIVE | {"clerkProxyUrl": "https://app.example.com/__clerk"}).clerk.issuer == (
         "https://app.example.com/__clerk"
     )
 
@@ -271,7 +271,26 @@ CASES = {
         REAL | {"clerkProxyUrl": "http://app.example.com/__clerk"},
         ["clerkProxyUrl: the address"],
     ),
-    "proxy on this machine": (REAL | {"clerkProxyUrl": "http://127.0.0.1:3000/__clerk"}, []),
+    "proxy on this machine": (LIVE | {"clerkProxyUrl": "http://127.0.0.1:3000/__clerk"}, []),
+    "proxy of a development instance": (
+        REAL | {"clerkProxyUrl": "https://app.example.com/__clerk"},
+        ["clerkProxyUrl: is set, yet the frontend API of a development instance"],
+    ),
+    "a table of one's own": (
+        {
+            "proofTable": "members",
+            "proofUserColumn": "user_id",
+            "proofTextColumn": "label",
+            "proofRow": '{"email": "{user}@example.com"}',
+        },
+        [],
+    ),
+    "a table that is no name": ({"proofTable": "public.users"}, ["proofTable: does not match"]),
+    "one column for both": ({"proofTextColumn": "id"}, ["proofTextColumn: is the column of the user's id"]),
+    "a column that the proof fills": (
+        {"proofRow": '{"name": "x", "id": "y", "email": "z"}'},
+        ["proofRow: has the column name", "proofRow: has the column id"],
+    ),
     "no API address": (REAL | {"clerkApiUrl": ""}, ["clerkApiUrl: "]),
     "JWKS with a user": ({"jwksUrl": "https://me:x@example.com/jwks"}, ["jwksUrl: the address holds a user"]),
     "issuer is no address": ({"jwtIssuer": "clerk"}, ["jwtIssuer: the address"]),

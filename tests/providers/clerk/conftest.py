@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.clerk.client import ClerkClient, RetryPolicy
+from components.clerk.client import ClerkClient
+from components.clerk.retries import RetryPolicy
 from local.clerk.server import Running, serving
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.01, longest_wait=0.05, total=10)

@@ -13,9 +13,10 @@ import pytest
 
 from components.clerk import exchange as exchange_module
 from components.clerk.answers import TemplateContent
-from components.clerk.client import ClerkClient, RetryPolicy
+from components.clerk.client import ClerkClient
 from components.clerk.errors import ClerkError
 from components.clerk.keys import KeyFormatError
+from components.clerk.retries import RetryPolicy
 
 from .conftest import QUICK, SECRET_KEY, LocalClerk, RawServer, RawServers, http
 
@@ -174,25 +175,12 @@ def test_429_is_waited_for_with_every_method_and_told(raw_server: RawServers, me
     assert "trying again in 0.1 s" in notices[0] or "trying again in 0.0 s" in notices[0]
 
 
-def test_retry_after_decides_the_wait() -> None:
-    waits: list[float] = []
-    clerk = client("http://127.0.0.1:9", RetryPolicy(longest_wait=30))
-    for asked, expected in ((3.0, 3.0), (500.0, 30.0), (0.0, 0.0)):
-        error = ClerkError(request="GET /", status=429, details=[], remedy="", retry_after=asked)
-        waits.append(clerk._wait(_state(error)))
-        assert waits[-1] == expected
-
-
-def _state(error: Exception) -> object:
-    class Outcome:
-        def exception(self) -> Exception:
-            return error
-
-    class State:
-        outcome = Outcome()
-        attempt_number = 1
-
-    return State()
+@pytest.mark.parametrize(
+    ("attempt", "asked", "waited"),
+    [(1, 3.0, 3.0), (1, 500.0, 30.0), (4, 0.0, 0.0), (1, None, 0.5), (4, None, 4.0), (20, None, 30.0)],
+)
+def test_retry_after_decides_the_wait(attempt: int, asked: float | None, waited: float) -> None:
+    assert RetryPolicy(first_wait=0.5, longest_wait=30).wait(attempt, asked) == waited
 
 
 def test_retry_after_may_be_a_date(raw_server: RawServers) -> None:

@@ -47,10 +47,11 @@ def test_keys_of_two_instances(local_clerk: LocalClerk, tmp_path: Path) -> None:
     assert "clerkSecretKey: its instance signs with" in said
 
 
-def test_a_proxy_that_the_instance_does_not_have(local_clerk: LocalClerk) -> None:
-    change = {"clerkProxyUrl": f"{local_clerk.url}/elsewhere"}
-    with pytest.raises(preflight.PreflightError, match="clerkProxyUrl: the issuer would be") as caught:
+def test_addresses_that_the_instance_does_not_have(local_clerk: LocalClerk) -> None:
+    change = {"jwtIssuer": f"{local_clerk.url}/elsewhere", "jwksUrl": f"{local_clerk.url}/elsewhere"}
+    with pytest.raises(preflight.PreflightError, match="jwtIssuer: the issuer would be") as caught:
         check(local_clerk.url, change, local_clerk.running.secret_key)
+    assert "jwksUrl: the JWKS at" in str(caught.value)
     assert "cannot be read (HTTP 404)" in str(caught.value)
 
 

@@ -20,15 +20,18 @@ import pytest
 from rich.console import Console
 
 from components.clerk import keys
-from components.clerk.answers import TemplateContent
+from components.clerk.answers import TemplateContent, User
 from components.clerk.claims import HASURA_NAMESPACE, template_claims
 from components.clerk.client import ClerkClient
 from components.hasura.client import HasuraClient
 from components.proof import __main__ as command
 from components.proof import throwaway
+from components.proof.problems import ProofError
 from components.proof.run import Proof, prove
 from components.proof.target import Target, read_target
-from components.proof.throwaway import MARK, ProofError, Run, new_run
+from components.proof.throwaway import MARK, Run, new_run
+from components.proof.user_table import table_outputs
+from components.settings import ProofSettings
 from local.clerk.server import serving
 from tests.local_engine.engines import Engine, Postgres, postgres, stand_in, until
 
@@ -231,6 +234,86 @@ def test_an_unsound_stack_is_not_proven(stack: Stack, name: str) -> None:
     assert look_at in failed(proof)[line]
 
 
+MEMBERS = """
+    create table members (
+        number integer generated always as identity primary key,
+        user_id varchar(64) not null unique,
+        email text not null unique,
+        label text,
+        settings jsonb not null,
+        active boolean not null,
+        check (active)
+    )
+"""
+
+
+@pytest.fixture
+def members(stack: Stack) -> Iterator[Target]:
+    """Users have their rows in another table: other columns, another key, and some that must be filled."""
+    stack.engine.run_sql(MEMBERS)
+    version, metadata = stack.engine.export_metadata()
+    permission = {"columns": ["user_id", "label"], "filter": {"user_id": {"_eq": "X-Hasura-User-Id"}}}
+    table: Any = {
+        "table": {"name": "members", "schema": "public"},
+        "select_permissions": [{"role": "user", "permission": permission}],
+    }
+    metadata["sources"][0]["tables"].append(table)  # type: ignore[index, union-attr, call-overload]
+    stack.engine.replace_metadata(metadata, version)
+    settings = ProofSettings(
+        enabled=True,
+        table="members",
+        user_column="user_id",
+        text_column="label",
+        row={"email": "{user}@example.com", "active": True, "settings": {"of": ["{user}"]}},
+    )
+    yield read_target(stack.outputs | table_outputs(settings))
+    assert stack.engine.run_sql("select * from members", read_only=True).rows == ()
+    stack.sound()
+    stack.engine.run_sql("drop table members")
+
+
+def test_users_may_have_their_rows_in_any_table(stack: Stack, members: Target) -> None:
+    proof = stack.prove(members)
+    assert failed(proof) == {}
+    by_key = [v.seen for v in proof.verdicts if v.name.endswith("by key")]
+    assert by_key == ["no such query for this role"] * 4
+
+
+def test_a_leak_of_another_table_is_found(stack: Stack, members: Target) -> None:
+    version, metadata = stack.engine.export_metadata()
+    text = json.dumps(metadata).replace('"user_id": {"_eq": "X-Hasura-User-Id"}', "")
+    stack.engine.replace_metadata(json.loads(text), version)
+    wrong = failed(stack.prove(members))
+    assert "select_permissions of the table members" in wrong["A: B's row by where"]
+
+
+def test_what_a_table_insists_on_is_told_with_the_remedy(stack: Stack, members: Target) -> None:
+    bare = dataclasses.replace(members, table=dataclasses.replace(members.table, values={"active": True}))
+    with pytest.raises(ProofError, match=r"table members: Not-NULL violation.*proofRow\.email"):
+        stack.prove(bare)
+    elsewhere = dataclasses.replace(members, table=dataclasses.replace(members.table, name="people"))
+    with pytest.raises(ProofError, match=r"table people: .*not found.*pulumi config set proofTable"):
+        stack.prove(elsewhere)
+
+
+@pytest.mark.parametrize("makes", [1, 2])
+def test_rows_that_a_webhook_makes_are_taken_over(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, makes: int
+) -> None:
+    made: list[str] = []
+
+    def create(self: ClerkClient, **given: Any) -> User:
+        user = create_user(self, **given)
+        made.append(user.id)
+        if len(made) <= makes:
+            stack.engine.run_sql(f"insert into users (id, name) values ('{user.id}', 'from the webhook')")
+        return user
+
+    create_user = ClerkClient.create_user
+    monkeypatch.setattr(ClerkClient, "create_user", create)
+    assert stack.prove().passed
+
+
 def test_another_issuer_is_found_in_the_token(stack: Stack) -> None:
     # The engine is right, the outputs are not.
     other = dataclasses.replace(stack.target, issuer=stack.target.issuer + "/__clerk")
@@ -344,14 +427,35 @@ def _stopped_with_users_and_rows(stack: Stack) -> subprocess.Popen[str]:
     return started
 
 
-def test_the_throwaway_users_of_a_live_run_are_left_alone(stack: Stack) -> None:
-    run = Run(name="0123456789ab", host=new_run().host, process=os.getppid())
-    user = throwaway._create(stack.clerk, run, "A", [])
+@pytest.mark.parametrize(
+    "changes",
+    [{"process": os.getppid()}, {"host": "another machine of this name"}, {"engine": "another stack's"}],
+    ids=["live", "elsewhere", "another engine"],
+)
+def test_the_throwaway_users_of_others_are_left_alone(stack: Stack, changes: dict[str, Any]) -> None:
+    gone = Run(name="0123456789ab", host=new_run().host, process=2**22 + 1, engine=stack.engine.catalog_id())
+    user = throwaway._create(stack.clerk, dataclasses.replace(gone, **changes), "A", [])
     try:
-        assert throwaway.remove_leftovers(stack.clerk, stack.engine, ADMIN_SECRET) == 0
+        assert stack.prove().passed
         assert stack.users() == [user.id]
     finally:
         stack.clerk.delete_user(user.id)
+
+
+def test_when_the_users_of_another_engine_are_abandoned() -> None:
+    user = User(
+        id="user_1",
+        email_addresses=(f"{MARK}-x+clerk_test@example.com",),
+        external_id=f"{MARK}-x",
+        private_metadata=Run(name="x", host="h", process=1, engine="other").mark("A"),
+        created_at=1000.0,
+    )
+
+    def left_over(age: float, engine: str) -> bool:
+        return throwaway.is_left_over(user, now=1000.0 + age, alive=lambda _: False, engine=engine)
+
+    assert [left_over(throwaway.STALE_AFTER + 1, engine) for engine in ("other", "own")] == [True, False]
+    assert left_over(throwaway.ABANDONED_AFTER + 1, "own")
 
 
 def test_a_user_with_a_part_of_the_mark_is_nobodys_leftover(stack: Stack) -> None:
@@ -364,7 +468,7 @@ def test_a_user_with_a_part_of_the_mark_is_nobodys_leftover(stack: Stack) -> Non
         ),
     ]
     try:
-        assert throwaway.remove_leftovers(stack.clerk, stack.engine, ADMIN_SECRET) == 0
+        assert stack.prove().passed
         assert len(stack.users()) == 2
     finally:
         for user in made:

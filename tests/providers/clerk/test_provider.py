@@ -17,8 +17,8 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from components.clerk import client as client_module
 from components.clerk import keys
 from components.clerk.claims import template_claims
-from components.clerk.client import RetryPolicy
 from components.clerk.provider import JwtTemplateProvider
+from components.clerk.retries import RetryPolicy
 from components.provider_error import ProviderError
 
 from .conftest import QUICK, SECRET_KEY, LocalClerk, RawServers, http
@@ -31,8 +31,8 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLERK_SECRET_KEY", raising=False)
     original = client_module.ClerkClient.__init__
 
-    def init(self: Any, *args: Any, retry: RetryPolicy | None = None, **kwargs: Any) -> None:
-        original(self, *args, retry=retry or QUICK, **kwargs)
+    def init(self: Any, *args: Any, retry: RetryPolicy = QUICK, **kwargs: Any) -> None:
+        original(self, *args, retry=retry, **kwargs)
 
     monkeypatch.setattr(client_module.ClerkClient, "__init__", init)
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from components.proof import forgery
 from components.proof.cases import Answer, Case, Person, Refused, Rows, Untouched, cases, judge, judge_token
+from components.proof.user_table import UserTable
 
 ISSUER = "https://clerk.example.com"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -42,6 +43,8 @@ def person(label: str, user_token: str | None = None) -> Person:
 
 
 A, B = person("A"), person("B")
+TABLE = UserTable()
+ROW_A, ROW_B = (TABLE.shown(each.user_id, each.row_name) for each in (A, B))
 
 
 def case(expected: Rows | Refused | Untouched) -> Case:
@@ -52,24 +55,24 @@ def refusal(code: str, message: str = "m", data: Any = None) -> Answer:
     return Answer(data=data, errors=[{"message": message, "extensions": {"path": "$", "code": code}}])
 
 
-OWN = Rows(root="users", value=[A.row])
+OWN = Rows(root="users", value=[ROW_A])
 NOTHING = Rows(root="users", value=[])
 NO_ROW = Rows(root="users_by_pk", value=None)
 REFUSED = Refused(codes=("invalid-jwt",))
 UNTOUCHED = Untouched(root="update_users")
 
 VERDICTS = [
-    (OWN, Answer(data={"users": [A.row]}), True),
-    (OWN, Answer(data={"users": [A.row, A.row]}), False),
-    (OWN, Answer(data={"users": [A.row, B.row]}), False),
-    (OWN, Answer(data={"users": [{**A.row, "name": "other"}]}), False),
+    (OWN, Answer(data={"users": [ROW_A]}), True),
+    (OWN, Answer(data={"users": [ROW_A, ROW_A]}), False),
+    (OWN, Answer(data={"users": [ROW_A, ROW_B]}), False),
+    (OWN, Answer(data={"users": [{**ROW_A, "name": "other"}]}), False),
     (OWN, Answer(data={"users": []}), False),
     (OWN, Answer(data={"users": None}), False),
     (OWN, Answer(data={"users": "x"}), False),
     (OWN, Answer(data={}), False),
     (OWN, Answer(data=None), False),
     (OWN, refusal("invalid-jwt"), False),
-    (OWN, refusal("unexpected", data={"users": [A.row]}), False),
+    (OWN, refusal("unexpected", data={"users": [ROW_A]}), False),
     (NOTHING, Answer(data={"users": []}), True),
     (NOTHING, Answer(data={"users": [{"id": "user_C", "name": "c"}]}), False),
     (NOTHING, Answer(data={}), False),
