@@ -53,6 +53,7 @@ jwt_template = JwtTemplate(
     lifetime=template.lifetime,
     allowed_clock_skew=template.clock_skew,
     api_url=clerk.api_url,
+    publishable_key=clerk.publishable_key,
     # What the local Clerk holds under that name is this stack's own, from before.
     adopt=template.adopt or clerk.local,
     claims_namespace=template.claims_namespace,

@@ -18,11 +18,12 @@ from .client import ClerkClient
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """The stack's secret key, if it has one, whether it runs the local Clerk, and the configured address."""
+    """The stack's secret key, if it has one, whether it runs the local Clerk, and what else names its instance."""
 
     secret_key: str | None = field(default=None, repr=False)
     is_local: bool = False
     api_url: str = ""
+    publishable_key: str = ""
 
     def uses_local_clerk(self, url: object) -> bool:
         """Whether the local Clerk is at this address, also after the stack has moved on to a real one.
@@ -31,6 +32,12 @@ class Credentials:
         """
         text = str(url)
         return text.startswith("http://") and (self.is_local or text.rstrip("/") != self.api_url.rstrip("/"))
+
+    def moved_on(self, url: object, publishable_key: object) -> bool:
+        """Whether the stack now uses another Clerk than the one of this address and publishable key."""
+        if self.uses_local_clerk(url):
+            return not self.is_local
+        return self.is_local or not keys.same_instance(publishable_key, self.publishable_key)
 
     def client(self, url: object, *, notice: Callable[[str], None] = warn) -> ClerkClient:
         """A client of the Backend API there. Raises ProviderError without a key or with an impossible one."""
@@ -52,4 +59,5 @@ def configured(config: Config, environment: Mapping[str, str]) -> Credentials:
         secret_key=environment.get("CLERK_SECRET_KEY") or config.get("clerkSecretKey") or None,
         is_local=str(config.get("localClerk") or "").lower() == "true",
         api_url=config.get("clerkApiUrl") or "",
+        publishable_key=config.get("clerkPublishableKey") or "",
     )

@@ -24,6 +24,7 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
     lifetime: pulumi.Output[int]
     allowed_clock_skew: pulumi.Output[int]
     api_url: pulumi.Output[str]
+    publishable_key: pulumi.Output[str]
     adopt: pulumi.Output[bool]
 
     def __init__(
@@ -35,6 +36,7 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
         lifetime: pulumi.Input[int],
         allowed_clock_skew: pulumi.Input[int],
         api_url: pulumi.Input[str],
+        publishable_key: pulumi.Input[str],
         adopt: bool = False,
         claims_namespace: str = HASURA_NAMESPACE,
         signing_key: pulumi.Input[str] | None = None,
@@ -44,9 +46,10 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
         """Declare the template ``name`` with these claims.
 
         ``lifetime`` (30 to 315360000) and ``allowed_clock_skew`` (0 to 300) are in seconds. ``api_url`` is
-        Clerk's Backend API without ``/v1``. ``adopt`` takes over a template of that name; without it an
-        existing one is an error. ``claims_namespace`` is the claim in which Hasura looks. ``signing_key``, a
-        secret, replaces the instance's key and needs its ``signing_algorithm``.
+        Clerk's Backend API without ``/v1``, ``publishable_key`` names the instance there. ``adopt`` takes over
+        a template of that name; without it an existing one is an error. ``claims_namespace`` is the claim in
+        which Hasura looks. ``signing_key``, a secret, replaces the instance's key and needs its
+        ``signing_algorithm``.
         Clerk's secret key is configuration, see ``JwtTemplateProvider``.
         """
         props: dict[str, object] = {
@@ -55,6 +58,7 @@ class JwtTemplate(Resource, module="clerk", name="JwtTemplate"):
             "lifetime": lifetime,
             "allowed_clock_skew": allowed_clock_skew,
             "api_url": api_url,
+            "publishable_key": publishable_key,
             "adopt": adopt,
             "claims_namespace": None if claims_namespace == HASURA_NAMESPACE else claims_namespace,
             "signing_key": None if signing_key is None else pulumi.Output.secret(signing_key),

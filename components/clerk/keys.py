@@ -93,6 +93,15 @@ def parse_publishable_key(text: str) -> PublishableKey:
     return PublishableKey(kind="test" if parts[1] == "test" else "live", frontend_api=host, value=text)
 
 
+def same_instance(one: object, other: object) -> bool:
+    """Whether two publishable keys name one frontend API; one that is not known or cannot be read may."""
+    try:
+        first, second = parse_publishable_key(str(one or "")), parse_publishable_key(str(other or ""))
+    except KeyFormatError:
+        return True
+    return (first.kind, first.frontend_api) == (second.kind, second.frontend_api)
+
+
 def parse_secret_key(text: str) -> KeyKind:
     """Say of which kind a secret key is: ``test`` or ``live``.
 

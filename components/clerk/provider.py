@@ -25,6 +25,7 @@ from pulumi.output import Unknown
 from components.provider_error import ProviderError, not_refreshed, told_plainly, warn
 
 from . import claims as claim_rules
+from . import keys
 from .answers import JwtTemplateRecord, TemplateContent
 from .claims import Claims, Json
 from .client import ClerkClient
@@ -35,7 +36,10 @@ from .signing_key import ALGORITHMS
 LIFETIME: Final = (30, 315_360_000)
 CLOCK_SKEW: Final = (0, 300)
 COMPARED: Final = ("name", "claims", "lifetime", "allowed_clock_skew", "signing_algorithm", "signing_key")
-"""The inputs that Clerk keeps. ``adopt`` matters to a create only, ``api_url`` says where."""
+"""The inputs that Clerk keeps. ``adopt`` matters to a create only."""
+
+WHERE: Final = ("api_url", "publishable_key")
+"""Those that say in which instance the template is."""
 
 Props = dict[str, Any]  # Pulumi's own type for them; every value is checked before use
 
@@ -43,10 +47,11 @@ Props = dict[str, Any]  # Pulumi's own type for them; every value is checked bef
 class JwtTemplateProvider(ResourceProvider):
     """Creates, reads, updates and deletes one JWT template.
 
-    Inputs: ``name``, ``claims`` (object), ``lifetime`` and ``allowed_clock_skew`` (seconds), ``api_url``,
-    ``adopt`` (bool), ``claims_namespace`` (where Hasura's claims stand, if not at its usual place), and with
-    a key of one's own ``signing_key`` (secret) and ``signing_algorithm``. Outputs: the same. Clerk's secret
-    key comes from the stack's configuration or the environment, never from an input.
+    Inputs: ``name``, ``claims`` (object), ``lifetime`` and ``allowed_clock_skew`` (seconds), ``api_url`` and
+    ``publishable_key`` (which instance), ``adopt`` (bool), ``claims_namespace`` (where Hasura's claims stand,
+    if not at its usual place), and with a key of one's own ``signing_key`` (secret) and
+    ``signing_algorithm``. Outputs: the same. Clerk's secret key comes from the stack's configuration or the
+    environment, never from an input.
     """
 
     _credentials = Credentials()
@@ -57,12 +62,34 @@ class JwtTemplateProvider(ResourceProvider):
     def check(self, _olds: Props, news: Props) -> CheckResult:
         return CheckResult(news, [CheckFailure(where, what) for where, what in input_problems(news)])
 
+    @told_plainly
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        changed = any(differs(_olds.get(key), _news.get(key)) for key in COMPARED)
-        moved = not _is_unknown(_news.get("api_url")) and differs(_olds.get("api_url"), _news.get("api_url"))
-        # Another address is another instance: the old template cannot be updated through it. It goes last, so
-        # that a sign-in never meets a moment without a template.
-        return DiffResult(changes=changed or moved, replaces=["api_url"] if moved else [], stables=[])
+        changed = any(differs(_olds.get(key), _news.get(key)) for key in (*COMPARED, *WHERE))
+        return DiffResult(changes=changed, replaces=self._moves(_id, _olds, _news), stables=[])
+
+    def _moves(self, id_: str, olds: Props, news: Props) -> list[str]:
+        """Those of WHERE by which the template belongs into another instance.
+
+        There the old one cannot be updated. It goes last, so that a sign-in never meets a moment without a
+        template.
+        """
+        other = [key for key in WHERE if olds.get(key) and _is_other(olds.get(key), news.get(key))]
+        if olds.get("publishable_key") and "publishable_key" not in other:
+            # Another way to the same instance.
+            return []
+        if other == ["publishable_key"] and self._is_there(id_, news):
+            # The domain of a production instance has changed, and with it the key.
+            return []
+        return other
+
+    def _is_there(self, id_: str, props: Props) -> bool:
+        """Whether the template is found in the instance of these inputs. A preview without network says no."""
+        try:
+            with self._client(props) as client:
+                client.jwt_template(id_)
+        except (ClerkError, ProviderError):
+            return False
+        return True
 
     @told_plainly
     def create(self, props: Props) -> CreateResult:
@@ -80,8 +107,11 @@ class JwtTemplateProvider(ResourceProvider):
             try:
                 record = client.jwt_template(id_)
             except ClerkError as error:
-                if error.status == 404:
+                if error.status == 404 and not self._moved_on(props):
                     return ReadResult("", {})
+                if error.status in (401, 404) and self._moved_on(props):
+                    not_refreshed("the JWT template of the Clerk application that was used before", error)
+                    return ReadResult(id_, dict(props), _inputs(props))
                 if error.nothing_sent and self._credentials.uses_local_clerk(props.get("api_url")):
                     # Its container may be gone; the next `up` makes it anew, on the same data.
                     not_refreshed("the JWT template of the local Clerk", error)
@@ -109,6 +139,9 @@ class JwtTemplateProvider(ResourceProvider):
 
     @told_plainly
     def delete(self, _id: str, _props: Props) -> None:
+        if self._moved_on(_props) and not self._credentials.uses_local_clerk(_props.get("api_url")):
+            self._delete_behind(_id, _props)
+            return
         with self._client(_props) as client:
             try:
                 client.delete_jwt_template(_id)
@@ -119,6 +152,29 @@ class JwtTemplateProvider(ResourceProvider):
                     return
                 if error.status != 404:
                     raise ProviderError(str(error)) from None
+
+    def _delete_behind(self, id_: str, props: Props) -> None:
+        """Delete what is left in an application that the stack has moved on from, if its key is still at hand.
+
+        Where it is not, the stack must not hang on a key that nobody has any more.
+        """
+        why = "the secret key is another application's now"
+        # A key for another application may be one for the same, under its new domain: there the template lives.
+        if self._credentials.is_local:
+            try:
+                with self._client(props) as client:
+                    client.delete_jwt_template(id_)
+                return
+            except (ClerkError, ProviderError) as error:
+                why = str(error)
+        warn(
+            f"The JWT template {props.get('name')!r} ({id_}) may be left in the Clerk application that this "
+            f"stack used before ({_frontend_api(props)}). Delete it in that application's dashboard. "
+            f"It was not deleted from here: {why}"
+        )
+
+    def _moved_on(self, props: Mapping[str, Any]) -> bool:
+        return self._credentials.moved_on(props.get("api_url"), props.get("publishable_key"))
 
     def _client(self, props: Mapping[str, Any]) -> ClerkClient:
         return self._credentials.client(props.get("api_url"))
@@ -178,6 +234,7 @@ def outputs(props: Mapping[str, Any], record: JwtTemplateRecord) -> Props:
         "lifetime": record.lifetime,
         "allowed_clock_skew": record.allowed_clock_skew,
         "api_url": props.get("api_url"),
+        "publishable_key": props.get("publishable_key"),
         "adopt": props.get("adopt") is True,
         "claims_namespace": props.get("claims_namespace"),
     }
@@ -190,6 +247,21 @@ def outputs(props: Mapping[str, Any], record: JwtTemplateRecord) -> Props:
 def differs(old: object, new: object) -> bool:
     """Whether two property values differ. One that is not known yet differs from all."""
     return _has_unknown(new) or plain(old) != plain(new)
+
+
+def _is_other(old: object, new: object) -> bool:
+    """Whether one of WHERE names another instance. One that is not known yet does not."""
+    if _is_unknown(new) or old == new:
+        return False
+    either = [str(value) for value in (old, new)]
+    return not (all(text.startswith("pk_") for text in either) and keys.same_instance(*either))
+
+
+def _frontend_api(props: Mapping[str, Any]) -> str:
+    try:
+        return keys.parse_publishable_key(str(props.get("publishable_key"))).frontend_api
+    except keys.KeyFormatError:
+        return str(props.get("api_url"))
 
 
 def plain(value: object) -> Json:
@@ -282,7 +354,7 @@ def _namespace(props: Mapping[str, Any]) -> str:
 
 
 def _inputs(found: Mapping[str, Any]) -> Props:
-    return {key: found[key] for key in (*COMPARED, "api_url", "adopt", "claims_namespace") if key in found}
+    return {key: found[key] for key in (*COMPARED, *WHERE, "adopt", "claims_namespace") if key in found}
 
 
 def _is_whole_within(value: object, least: int, most: int) -> bool:

@@ -181,6 +181,7 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
             "signing_algorithm",
             "claims_namespace",
             "api_url",
+            "publishable_key",
         ),
     ),
     MIGRATIONS: ResourceKind(

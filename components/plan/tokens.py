@@ -69,6 +69,7 @@ _SETTINGS: Final = (
     ("signing_key", "signing key"),
     ("claims_namespace", "claims namespace"),
     ("api_url", "Backend API"),
+    ("publishable_key", "publishable key"),
 )
 
 
@@ -90,7 +91,8 @@ def changes(before: JsonObject | None, after: JsonObject | None) -> list[Planned
         said = f"the JWT template {code(str(before.get('name')))} is deleted: front ends get no token by that name"
         return [_change(Risk.NARROWS, "", said, None, None)]
     found = [*_of_settings(before, after), *_of_claims(before, after)]
-    if not found and "signing_key" in before and "signing_key" in after:
+    same_keys = before.get("publishable_key") == after.get("publishable_key")
+    if not found and same_keys and "signing_key" in before and "signing_key" in after:
         # Pulumi saw a change, and all that is not secret is the same.
         found = [
             _change(Risk.NARROWS, "signing key", f"the signing key is another one: {_REFUSED}", None, None)
@@ -106,7 +108,7 @@ def _of_settings(before: JsonObject, after: JsonObject) -> Iterator[PlannedChang
         old, new = before.get(key), after.get(key)
         if key == "signing_key":
             old, new = key in before, key in after
-        if old == new:
+        if old == new or (key == "publishable_key" and old is None):
             continue
         risk, said = _of_setting(key, old, new)
         shown = (None, None) if key == "signing_key" else (old, new)
@@ -136,6 +138,8 @@ def _of_setting(key: str, old: Json, new: Json) -> tuple[Risk, str]:  # noqa: PL
         case "claims_namespace":
             now, then = (code(str(side or HASURA_NAMESPACE)) for side in (new, old))
             return Risk.NARROWS, f"the session variables stand in the claim {now} (was: {then})"
+        case "publishable_key":
+            return Risk.NARROWS, f"tokens come from the Clerk instance of {code(str(new))} {was}"
         case _:
             return Risk.NARROWS, f"the template goes to the Clerk instance at {code(str(new))} {was}"
 

@@ -369,6 +369,87 @@ class TestCheck:
         assert local().check({}, unknown).failures == []
 
 
+class TestAnotherInstance:
+    """One address serves every application: which one it is, the keys say."""
+
+    OLD, NEW = (keys.publishable_key_for(host, "live") for host in ("clerk.old.example", "clerk.new.example"))
+
+    def stack(self, clerk: LocalClerk, publishable_key: str) -> JwtTemplateProvider:
+        return provider(
+            clerkSecretKey=clerk.running.secret_key,
+            clerkApiUrl=clerk.url,
+            clerkPublishableKey=publishable_key,
+        )
+
+    def test_another_application_gets_a_template_of_its_own(
+        self, local_clerk: LocalClerk, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        old = props(local_clerk.url, publishable_key=self.OLD)
+        new = props(local_clerk.url, publishable_key=self.NEW)
+        moved = self.stack(local_clerk, self.NEW)
+        result = moved.diff("jtmpl_old", old, new)
+        assert (result.changes, result.replaces) == (True, ["publishable_key"])
+        assert moved.create(new).id.startswith("jtmpl_")
+        moved.delete("jtmpl_old", old)
+        said = capsys.readouterr().err
+        assert "'hasura' (jtmpl_old) may be left" in said
+        assert "clerk.old.example" in said
+        assert names(local_clerk) == ["hasura"]
+
+    def test_another_domain_of_the_same_application_keeps_it(
+        self, local_clerk: LocalClerk, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        old = props(local_clerk.url, publishable_key=self.OLD)
+        new = props(local_clerk.url, publishable_key=self.NEW)
+        made = self.stack(local_clerk, self.OLD).create(old)
+        moved = self.stack(local_clerk, self.NEW)
+        assert made.outs is not None
+        result = moved.diff(made.id, made.outs, new)
+        assert (result.changes, result.replaces) == (True, [])
+        assert settled(moved.update(made.id, made.outs, new).outs, new)
+        # Whatever led to a replacement all the same, as a preview without network: it lives on.
+        moved.delete(made.id, old)
+        assert names(local_clerk) == ["hasura"]
+
+    def test_a_refresh_does_not_forget_what_is_in_the_application_before(
+        self, local_clerk: LocalClerk, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        old = props(local_clerk.url, publishable_key=self.OLD)
+        found = self.stack(local_clerk, self.NEW).read("jtmpl_old", old)
+        assert (found.id, found.inputs) == ("jtmpl_old", old)
+        assert "not refreshed: the JWT template of the Clerk application that was used before" in (
+            capsys.readouterr().err
+        )
+        assert self.stack(local_clerk, self.OLD).read("jtmpl_old", old).id == ""
+
+    def test_a_state_of_before_is_completed_and_not_replaced(self, local_clerk: LocalClerk) -> None:
+        new = props(local_clerk.url, publishable_key=self.NEW)
+        result = self.stack(local_clerk, self.NEW).diff("jtmpl_1", props(local_clerk.url), new)
+        assert (result.changes, result.replaces) == (True, [])
+
+    def test_another_way_to_the_same_application_is_no_move(self, local_clerk: LocalClerk) -> None:
+        old = props("https://api.clerk.example", publishable_key=self.NEW)
+        new = props(local_clerk.url, publishable_key=self.NEW)
+        result = self.stack(local_clerk, self.NEW).diff("jtmpl_1", old, new)
+        assert (result.changes, result.replaces) == (True, [])
+
+    def test_padding_is_no_other_key(self, local_clerk: LocalClerk) -> None:
+        old = props(local_clerk.url, publishable_key=f"{self.NEW}==")
+        new = props(local_clerk.url, publishable_key=self.NEW)
+        assert self.stack(local_clerk, self.NEW).diff("jtmpl_1", old, new).replaces == []
+
+    @pytest.mark.parametrize("key", ["", SECRET_KEY])
+    def test_back_at_the_local_clerk_nothing_hangs_on_a_real_ones_key(
+        self, key: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stack = provider(localClerk="true", clerkSecretKey=key)
+        stack.delete("jtmpl_1", props("https://127.0.0.1:1", publishable_key=self.OLD))
+        said = capsys.readouterr().err
+        assert "Delete it in that application's dashboard" in said
+        assert ("cannot connect" in said) is bool(key)
+        assert "CANARY" not in said
+
+
 class TestKeys:
     def test_the_environment_comes_before_the_configuration(
         self, raw_server: RawServers, monkeypatch: pytest.MonkeyPatch

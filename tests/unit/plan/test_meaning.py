@@ -161,6 +161,20 @@ CASES: dict[str, tuple[list[Event], list[tuple[str, str]]]] = {
             ),
         ],
     ),
+    "a template of another application": (
+        tokens(template(publishable_key="pk_live_a"), template(publishable_key="pk_live_b"), "replace"),
+        [
+            (
+                "narrows",
+                'tokens come from the Clerk instance of `pk_live_b` (was: `"pk_live_a"`)',
+            ),
+            (
+                "narrows",
+                "JWT template `jwt-template` is replaced: it moves to another Clerk instance, whose users are "
+                "others; the old one goes last",
+            ),
+        ],
+    ),
     "a volume that is replaced": (
         [
             step("replace", VOLUME, "postgres-data", {"name": "a"}, {"name": "b"}, detailedDiff={"name": {}}),
