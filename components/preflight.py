@@ -90,7 +90,9 @@ def _configured() -> tuple[dict[str, object], frozenset[str]]:
         if key.startswith(prefix)
     }
     return config, frozenset(
-        key for key in settings.SECRET_KEYS if runtime_config.is_config_secret(prefix + key)
+        key
+        for key in settings.SECRET_KEYS | settings.SHOWN_KEYS
+        if runtime_config.is_config_secret(prefix + key)
     )
 
 

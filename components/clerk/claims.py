@@ -40,6 +40,7 @@ _METADATA_LIMIT: Final = 8192
 _TYPICAL_SHORTCODE: Final = 40
 _SIGNATURE_AND_HEADER: Final = 342 + 120
 _FIXED_CLAIMS: Final = 240
+_LARGEST_EXACT: Final = 2**53
 
 Severity = Literal["error", "warning"]
 Path = tuple[str | int, ...]
@@ -136,6 +137,7 @@ def findings(claims: Mapping[str, Json], namespace: str = HASURA_NAMESPACE) -> l
     found += _shortcodes(claims, namespace)
     found += _outside_namespace(claims, namespace)
     found += _audience_form(claims)
+    found += _altered_on_the_way(claims, namespace)
     if namespace not in claims:
         found.append(
             Finding(
@@ -281,6 +283,28 @@ def _audience_form(claims: Mapping[str, Json]) -> Iterator[Finding]:
             path=("aud",),
             problem=f"it is or holds {_kind(wrong)}, and Hasura refuses every token whose aud is no string",
             remedy="Write a string, or a list of strings",
+        )
+
+
+def _altered_on_the_way(value: Json, namespace: str, path: Path = ()) -> Iterator[Finding]:
+    """What Pulumi hands over otherwise than it was written: it leaves null out, and its numbers are doubles."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            # Within the namespace null is an error of its own.
+            if item is None and (*path, key)[0] not in (namespace, "aud"):
+                yield Finding(
+                    path=(*path, key),
+                    problem="it is null, and is left out",
+                    remedy="Remove it, or write a shortcode that may be null",
+                    severity="warning",
+                )
+            yield from _altered_on_the_way(item, namespace, (*path, key))
+    elif _is_list(value):
+        for index, item in enumerate(value):
+            yield from _altered_on_the_way(item, namespace, (*path, index))
+    elif isinstance(value, int) and abs(value) > _LARGEST_EXACT:
+        yield Finding(
+            path=path, problem=f"the number {value} would lose digits on its way", remedy="Write it in quotes"
         )
 
 

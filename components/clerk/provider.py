@@ -134,6 +134,9 @@ class JwtTemplateProvider(ResourceProvider):
                         f"The JWT template {content.name!r} ({_id}) is gone from Clerk, or the secret key "
                         "is another instance's now. Run `pulumi refresh`, then `pulumi up` again."
                     ) from None
+                if error.is_name_taken:
+                    # Renamed by hand, and another one made of that name.
+                    _refuse_taken_name(_named(client, content.name), content.name, besides=_id)
                 raise ProviderError(str(error)) from None
         return UpdateResult(outputs(_news, record))
 
@@ -310,8 +313,9 @@ def _take_over(
     if not adopt:
         raise ProviderError(
             f"Clerk has a JWT template named {content.name!r} already ({present[0].id}). "
-            "To take it over, with its claims replaced by the configured ones, run "
-            "`pulumi config set adoptTemplate true`; else choose another jwtTemplateName."
+            "If it was made by hand, take it over, with its claims replaced by the configured ones: "
+            "`pulumi config set adoptTemplate true`. If another stack manages it, or anybody needs it as it is, "
+            "choose another jwtTemplateName."
         )
     _refuse_several(present, content.name)
     return client.update_jwt_template(present[0].id, content)

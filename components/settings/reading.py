@@ -13,7 +13,7 @@ from components.settings.clerk_keys import key_problems
 from components.settings.database_keys import external_postgres, is_external
 from components.settings.problems import Problem, SettingsError
 from components.settings.relations import ports, relation_problems
-from components.settings.stack_config import SECRET_KEYS, StackConfig, value_problems
+from components.settings.stack_config import SECRET_KEYS, SHOWN_KEYS, StackConfig, value_problems
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
     LOOPBACK,
@@ -58,6 +58,14 @@ def parse(
         for key in sorted(SECRET_KEYS - encrypted)
         if config.get(key)
     ]
+    shown = [
+        Problem(
+            key=key,
+            what="is set with --secret, yet it is shown: in previews, in the state, and claims in every token",
+            write=f"pulumi config set {key} VALUE    # without --secret, and nothing in it that must not be seen",
+        )
+        for key in sorted(SHOWN_KEYS & encrypted)
+    ]
     public = environment.get("PULUMI_CONFIG_PASSPHRASE") == PUBLIC_PASSPHRASE
     exposed = [
         Problem(
@@ -80,11 +88,12 @@ def parse(
         # Rules between keys need only the fields that are valid, so they still run on the rest.
         wrong = {problem.key for problem in invalid}
         raise SettingsError(
-            [*invalid, *in_plain_text, *exposed, *key_problems(config, wrong, environment)]
+            [*invalid, *in_plain_text, *shown, *exposed, *key_problems(config, wrong, environment)]
         ) from None
     as_given = parsed.model_dump(by_alias=True)
     if problems := [
         *in_plain_text,
+        *shown,
         *exposed,
         *key_problems(as_given, set(), environment),
         *relation_problems(parsed, stack),

@@ -188,6 +188,10 @@ SECRET_KEYS: frozenset[str] = frozenset(
 """Keys whose value may only be set with `pulumi config set --secret`."""
 
 
+SHOWN_KEYS: frozenset[str] = frozenset({"jwtTemplateClaims", "proofRow"})
+"""Keys in which a secret would not stay one."""
+
+
 def value_problems(error: pydantic.ValidationError) -> list[Problem]:
     problems = []
     for detail in error.errors(include_url=False, include_input=False, include_context=True):

@@ -389,3 +389,10 @@ def test_a_secret_in_plain_text_is_refused() -> None:
         settings.parse(config, stack="own", environment={}, encrypted=frozenset())
     assert SK_TEST not in str(caught.value)
     settings.parse(config, stack="own", environment={}, encrypted=frozenset({"clerkSecretKey"}))
+
+
+def test_what_is_shown_is_no_secret() -> None:
+    config = stack_config("dev") | {"jwtTemplateClaims": '{"plan": "canary"}'}
+    with pytest.raises(settings.SettingsError, match="jwtTemplateClaims: is set with --secret") as caught:
+        settings.parse(config, stack="own", environment={}, encrypted=frozenset({"jwtTemplateClaims"}))
+    assert "canary" not in str(caught.value)

@@ -247,6 +247,15 @@ def test_renaming_to_a_taken_name_is_refused_before_anything_changes(local_clerk
     assert local_clerk.client().jwt_template(made.id).lifetime == 60
 
 
+def test_one_renamed_by_hand_whose_name_is_taken_is_told_as_that(local_clerk: LocalClerk) -> None:
+    made = local().create(props(local_clerk.url))
+    assert made.outs is not None
+    by_hand(local_clerk, made.id, name="renamed")
+    other = local().create(props(local_clerk.url))
+    with pytest.raises(ProviderError, match=f"cannot be renamed: 'hasura' is the name of {other.id}"):
+        local().update(made.id, made.outs, props(local_clerk.url, lifetime=90.0))
+
+
 def test_renaming_keeps_the_id(local_clerk: LocalClerk) -> None:
     made = local().create(props(local_clerk.url))
     assert made.outs is not None
