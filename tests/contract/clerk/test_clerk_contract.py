@@ -12,8 +12,10 @@ In requests and expectations `${name}` stands for a kept value, `${unique}` for 
 `basis` is `documented`, or `assumed` where Clerk's documentation leaves the answer open; `verified_on_real`
 becomes true once a real instance has answered so. `not_on_real` is the reason why a case cannot run there.
 
-CLERK_CONTRACT_SECRET_KEY names a real development instance (a live key is refused), CLERK_CONTRACT_API_URL
-another address than https://api.clerk.com. What a case makes is removed after it, also when it fails.
+CLERK_CONTRACT_SECRET_KEY names a real development instance (a live key and a production instance are refused),
+CLERK_CONTRACT_API_URL another address than https://api.clerk.com. What a case makes is removed after it, also
+when it fails; what a killed run has left there is removed by the next, once it is an hour old. Nothing else of
+the instance is touched: templates and users are known by their names, `contract-` and twelve hexadecimal digits.
 """
 
 import json
@@ -29,10 +31,15 @@ import httpx
 import jwt
 import pytest
 
+from components.clerk import keys
 from local.clerk.server import serving
 
 HERE = Path(__file__).parent
 REAL_KEY = "CLERK_CONTRACT_SECRET_KEY"
+REAL_URL = "CLERK_CONTRACT_API_URL"
+OURS = re.compile(r"contract-[0-9a-f]{12}(?![0-9a-f])")
+LEFT_BEHIND_AFTER = 3600
+PAGE = "http://127.0.0.1:5173"
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['case']}")
@@ -49,6 +56,7 @@ class Target:
     secret_key: str = field(repr=False)
     real: bool
     variables: dict[str, str]
+    testing_token: str = field(default="", repr=False)
 
 
 def real_secret_key(environment: dict[str, str]) -> str | None:
@@ -74,12 +82,52 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             }
             yield Target(backend_url=local.url, secret_key=local.secret_key, real=False, variables=variables)
         return
-    url = os.environ.get("CLERK_CONTRACT_API_URL", "https://api.clerk.com").rstrip("/")
-    domains = httpx.get(f"{url}/v1/domains", headers={"Authorization": f"Bearer {key}"}, timeout=30)
-    domains.raise_for_status()
-    primary = next(domain for domain in domains.json()["data"] if not domain["is_satellite"])
-    variables = {"issuer": primary["frontend_api_url"]}
-    yield Target(backend_url=url, secret_key=key, real=True, variables=variables)
+    with httpx.Client(
+        base_url=real_address(dict(os.environ)), headers={"Authorization": f"Bearer {key}"}, timeout=30
+    ) as http:
+        yield real_target(http, key)
+
+
+def real_address(environment: dict[str, str]) -> str:
+    """Where the key is sent: encrypted, or to this machine."""
+    try:
+        return keys.checked_url(environment.get(REAL_URL, "https://api.clerk.com"), name=REAL_URL)
+    except keys.KeyFormatError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def real_target(http: httpx.Client, key: str) -> Target:
+    """A real development instance, without what killed runs have left there."""
+    instance = http.get("/v1/instance").raise_for_status().json()
+    if instance["environment_type"] == "production":
+        pytest.exit(
+            f"{REAL_KEY} is the key of a production instance.", returncode=pytest.ExitCode.USAGE_ERROR
+        )
+    domains = http.get("/v1/domains").raise_for_status().json()["data"]
+    primary = next(domain for domain in domains if not domain["is_satellite"])
+    for path in left_behind(http, before=time.time() - LEFT_BEHIND_AFTER):
+        http.delete(path).raise_for_status()
+    token = http.post("/v1/testing_tokens").raise_for_status().json()["token"]
+    return Target(
+        backend_url=str(http.base_url).rstrip("/"),
+        secret_key=key,
+        real=True,
+        variables={"issuer": primary["frontend_api_url"]},
+        testing_token=token,
+    )
+
+
+def left_behind(http: httpx.Client, *, before: float) -> list[str]:
+    """Paths of the templates and users of these cases that were made before a time."""
+    templates = http.get("/v1/jwt_templates", params={"limit": "500"}).raise_for_status().json()
+    users = http.get("/v1/users", params={"limit": "500", "query": "contract-"}).raise_for_status().json()
+    named = [(f"/v1/jwt_templates/{each['id']}", each["name"], each["created_at"]) for each in templates]
+    named += [
+        (f"/v1/users/{each['id']}", address["email_address"], each["created_at"])
+        for each in users
+        for address in each["email_addresses"]
+    ]
+    return [path for path, name, made in named if OURS.match(name) and made < before * 1000]
 
 
 class Replay:
@@ -90,6 +138,7 @@ class Replay:
         self.values = target.variables | {"unique": secrets.token_hex(6)}
         self.http = httpx.Client(timeout=30)
         self.made: list[str] = []
+        self.dev_browser: dict[str, str] = {}
 
     def filled(self, pattern: object) -> object:
         """`pattern` with every `${name}` replaced."""
@@ -106,15 +155,17 @@ class Replay:
         headers = dict(request.get("headers", {}))
         frontend = request.get("api") == "frontend"
         key = request.get("key", self.target.secret_key)
+        query = dict(request.get("query") or {})
         if frontend:
-            headers["Origin"] = "http://127.0.0.1:5173"
+            headers["Origin"] = PAGE
+            query |= self.of_a_browser()
         elif key is not None:
             headers["Authorization"] = f"Bearer {key}"
         for _ in range(5):
             answer = self.http.request(
                 request["method"],
                 (self.values["issuer"] if frontend else self.target.backend_url) + request["path"],
-                params=request.get("query"),
+                params=query,
                 headers=headers,
                 json=request.get("json"),
                 data=request.get("form"),
@@ -128,6 +179,16 @@ class Replay:
             if kind in ("users", "jwt_templates"):
                 self.made.append(f"/v1/{kind}/{answer.json()['id']}")
         return answer
+
+    def of_a_browser(self) -> dict[str, str]:
+        """What a real development instance wants of a browser before anything else, and of one without a window."""
+        if self.target.real and not self.dev_browser:
+            made = self.http.post(f"{self.values['issuer']}/v1/dev_browser", headers={"Origin": PAGE})
+            self.dev_browser = {
+                "__clerk_db_jwt": made.raise_for_status().json()["id"],
+                "__clerk_testing_token": self.target.testing_token,
+            }
+        return self.dev_browser
 
     def run(self, step: dict) -> None:
         """Send the step's request, compare, keep."""
@@ -231,15 +292,10 @@ def test_case(case: dict, target: Target) -> None:
 
 def test_nothing_is_left_behind(target: Target) -> None:
     """After the cases there is no template or user of theirs."""
-    replay = Replay(target)
-    query = {"limit": "500"}
-    for path, names in (
-        ("/v1/jwt_templates", lambda item: [item["name"]]),
-        ("/v1/users", lambda item: [each["email_address"] for each in item["email_addresses"]]),
-    ):
-        left = replay.send({"method": "GET", "path": path, "query": query}).json()
-        assert [name for item in left for name in names(item) if name.startswith("contract-")] == []
-    replay.clean_up()
+    with httpx.Client(
+        base_url=target.backend_url, headers={"Authorization": f"Bearer {target.secret_key}"}, timeout=30
+    ) as http:
+        assert left_behind(http, before=time.time()) == []
 
 
 @pytest.mark.parametrize(
@@ -260,6 +316,39 @@ def test_nothing_is_left_behind(target: Target) -> None:
 )
 def test_the_comparison_can_fail(value: object, pattern: object) -> None:
     assert mismatches(value, pattern, "value")
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """The way to a real instance, walked against the local one."""
+    with serving(tmp_path) as local, httpx.Client(base_url=local.url) as http:
+        http.headers["Authorization"] = f"Bearer {local.secret_key}"
+        for name in ("contract-0123456789ab", "contract-0123456789ab-2", "contract-of-ours", "hasura"):
+            http.post("/v1/jwt_templates", json={"name": name, "claims": {}}).raise_for_status()
+        for name in ("contract-0123456789ab+clerk_test", "contract-0123456789abc", "x-contract-0123456789ab"):
+            http.post("/v1/users", json={"email_address": [f"{name}@example.com"]}).raise_for_status()
+        assert real_target(http, local.secret_key).variables == {"issuer": local.url}
+        assert len(left_behind(http, before=time.time() + 1)) == 3, "a run that goes on is left alone"
+        for path in left_behind(http, before=time.time() + 1):
+            http.delete(path).raise_for_status()
+        assert [each["name"] for each in http.get("/v1/jwt_templates").json()] == [
+            "contract-of-ours",
+            "hasura",
+        ]
+        assert len(http.get("/v1/users").json()) == 2
+        target = real_target(http, local.secret_key)
+        replay = Replay(target)
+        case = next(case.values[0] for case in CASES if "getToken's call" in str(case.id))
+        for step in case["steps"]:
+            replay.run(step)
+        replay.clean_up()
+        assert replay.dev_browser["__clerk_db_jwt"].startswith("dvb_")
+        assert left_behind(http, before=time.time() + 1) == []
+
+
+def test_the_key_is_not_sent_unencrypted() -> None:
+    with pytest.raises(pytest.exit.Exception):
+        real_address({REAL_URL: "http://api.example.com"})
+    assert real_address({}) == "https://api.clerk.com"
 
 
 def test_a_live_key_is_refused() -> None:
