@@ -6,10 +6,23 @@ until somebody writes it here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from components.clerk import keys
+
+NEEDED: Final = (
+    "publishableKey",
+    "jwtTemplate",
+    "graphqlUrl",
+    "jwksUrl",
+    "frontendApiUrl",
+    "clerkApiUrl",
+    "claimsNamespace",
+)
+"""The outputs without which there is no page."""
 
 
 class ConfigurationError(Exception):
@@ -33,8 +46,10 @@ class PublicOutputs:
     jwt_template: str
     graphql_url: str
     jwks_url: str
-    issuer: str
+    frontend_api_url: str
     clerk_api_url: str
+    claims_namespace: str
+    jwt_header: Mapping[str, str]
 
     @property
     def is_local_clerk(self) -> bool:
@@ -48,8 +63,9 @@ class PublicOutputs:
         Without it clerk-js calls every frontend API by https, which the local Clerk does not speak.
         """
         if self.is_local_clerk:
-            return f"{self.issuer}/__clerk"
-        return self.issuer if self.issuer != keys.frontend_api_url(self.publishable_key) else None
+            return f"{self.frontend_api_url}/__clerk"
+        usual = keys.frontend_api_url(self.publishable_key)
+        return self.frontend_api_url if self.frontend_api_url != usual else None
 
 
 def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
@@ -63,10 +79,7 @@ def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
         problems.append(f"The stack has no public output {name}.")
         return ""
 
-    read = {
-        name: text(name)
-        for name in ("publishableKey", "jwtTemplate", "graphqlUrl", "jwksUrl", "issuer", "clerkApiUrl")
-    }
+    read = {name: text(name) for name in NEEDED}
     if problems:
         raise ConfigurationError("\n".join([*problems, "Bring the stack up: `make up`."]))
     try:
@@ -78,8 +91,10 @@ def read_outputs(outputs: Mapping[str, object]) -> PublicOutputs:
         jwt_template=read["jwtTemplate"],
         graphql_url=read["graphqlUrl"],
         jwks_url=read["jwksUrl"],
-        issuer=read["issuer"],
+        frontend_api_url=read["frontendApiUrl"],
         clerk_api_url=read["clerkApiUrl"],
+        claims_namespace=read["claimsNamespace"],
+        jwt_header=json.loads(str(outputs.get("jwtHeader") or "{}")),
     )
 
 
@@ -94,6 +109,8 @@ def page_configuration(
         "jwtTemplate": outputs.jwt_template,
         "graphqlUrl": outputs.graphql_url,
         "jwksUrl": outputs.jwks_url,
+        "claimsNamespace": outputs.claims_namespace,
+        "jwtHeader": dict(outputs.jwt_header),
         **proxy,
         "localClerk": outputs.is_local_clerk,
         "demoUsers": [asdict(user) for user in demo_users],

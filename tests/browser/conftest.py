@@ -67,15 +67,15 @@ def page(
 ) -> Iterator[WebPage]:
     """A stack of its own with tokens of 30 seconds, and its page served by `make web`."""
     project = ProjectCopy(tmp_path_factory.mktemp("project"), f"web{uuid.uuid4().hex[:6]}")
-    port = free_port()
-    configure(project, port)
+    port, let_in = free_port(), free_port()
+    configure(project, port, let_in)
     share_packages(project)
     try:
         with _progress(pytestconfig) as progress, progress.step("bringing up a stack for the page"):
             project.run("make", "images", timeout=1800).ok()
             project.run("pulumi", "stack", "init", project.stack).ok()
             project.up().ok()
-        page = WebPage(project, port)
+        page = WebPage(project, port, let_in)
         with serving(page, tmp_path_factory.mktemp("web") / "web.log"):
             yield page
     finally:

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -272,6 +273,20 @@ def test_a_user_without_a_row_is_told_what_to_do(page: WebPage, browser: Callabl
             "make web",
         ),
         ("clerk-down", {"jwksUrl": "http://CLOSED/jwks.json"}, "problem", "does not answer", "make up"),
+        (
+            "cookie-only",
+            {"jwtHeader": {"type": "Cookie", "name": "session"}},
+            "row-problem",
+            "from the cookie session only",
+            "config rm jwtHeader",
+        ),
+        (
+            "another-header",
+            {"jwtHeader": {"type": "CustomHeader", "name": "X-Token"}},
+            "row-problem",
+            "Missing 'Authorization'",
+            "make prove",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_words(
@@ -336,9 +351,26 @@ def test_without_javascript_the_page_says_so(page: WebPage, browser: Callable[[]
     window.screenshot("09-no-javascript")
 
 
+@contextmanager
+def serving_built(page: WebPage, port: int = 0, policy: str = "") -> Iterator[str]:
+    """The page that was built, served by somebody else."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            if policy:
+                self.send_header("Content-Security-Policy", policy)
+            super().end_headers()
+
+    handler = functools.partial(Handler, directory=str(page.folder / "dist"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def built(page: WebPage) -> Iterator[str]:
-    """The page as `npm run build` makes it, served by somebody else."""
+    """The page as `npm run build` makes it."""
     done = subprocess.run(
         ["npm", "run", "build"],
         cwd=page.folder,
@@ -348,11 +380,33 @@ def built(page: WebPage) -> Iterator[str]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(page.folder / "dist"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with serving_built(page) as url:
+        yield url
+
+
+def policy(page: WebPage) -> str:
+    """The one that the page's README asks for, with this stack's addresses."""
+    text = re.search(r"Content-Security-Policy: (.+)", (page.folder / "README.md").read_text())
+    assert text
+    return (
+        text[1]
+        .replace("https://CLERK", page.outputs["clerkApiUrl"])
+        .replace("https://HASURA", page.engine_origin)
+    )
+
+
+def test_the_built_page_works_under_the_policy_of_its_readme(
+    page: WebPage, built: str, browser: Callable[[], Browser]
+) -> None:
+    window, user = browser(), demo_user(page, "Ada Lovelace")
+    with serving_built(page, page.let_in, policy(page)) as url:
+        window.open(ticket_url(page, user["id"]).replace(page.url, url))
+        window.until(lambda: window.text("row-name") == user["name"])
+        assert window.driver.execute_script("return getComputedStyle(document.body).margin") != "8px"
+    refused = policy(page).replace(page.engine_origin, "")
+    with serving_built(page, page.let_in, refused) as url:
+        window.open(url)
+        assert "does not answer" in window.until(lambda: window.text("row-problem-what"))
 
 
 def test_the_built_page_signs_in_as_well(page: WebPage, built: str, browser: Callable[[], Browser]) -> None:

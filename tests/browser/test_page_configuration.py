@@ -15,12 +15,15 @@ LOCAL = {
     "graphqlUrl": "http://127.0.0.1:8080/v1/graphql",
     "jwksUrl": "http://127.0.0.1:9500/.well-known/jwks.json",
     "issuer": "http://127.0.0.1:9500",
+    "frontendApiUrl": "http://127.0.0.1:9500",
     "clerkApiUrl": "http://127.0.0.1:9500",
+    "claimsNamespace": "https://hasura.io/jwt/claims",
 }
 REAL = LOCAL | {
     "publishableKey": publishable_key_for("quick-fox-1.clerk.accounts.dev"),
     "jwksUrl": "https://quick-fox-1.clerk.accounts.dev/.well-known/jwks.json",
     "issuer": "https://quick-fox-1.clerk.accounts.dev",
+    "frontendApiUrl": "https://quick-fox-1.clerk.accounts.dev",
     "clerkApiUrl": "https://api.clerk.com",
 }
 
@@ -33,6 +36,8 @@ def test_the_local_clerk_is_named_by_its_proxy_address() -> None:
         "jwtTemplate": "mine",
         "graphqlUrl": "http://127.0.0.1:8080/v1/graphql",
         "jwksUrl": "http://127.0.0.1:9500/.well-known/jwks.json",
+        "claimsNamespace": "https://hasura.io/jwt/claims",
+        "jwtHeader": {},
         "proxyUrl": "http://127.0.0.1:9500/__clerk",
         "localClerk": True,
         "demoUsers": [{"name": "Ada", "email": "ada@example.com", "id": "user_1"}],
@@ -46,9 +51,26 @@ def test_an_application_is_named_by_its_publishable_key_alone() -> None:
 
 
 def test_a_proxied_application_is_called_at_its_proxy() -> None:
-    proxied = REAL | {"issuer": "https://app.example.com/__clerk"}
+    proxied = REAL | {"frontendApiUrl": "https://app.example.com/__clerk"}
     assert (
         page_configuration("prod", read_outputs(proxied), [])["proxyUrl"] == "https://app.example.com/__clerk"
+    )
+
+
+def test_an_issuer_of_ones_own_is_no_proxy() -> None:
+    told = page_configuration("prod", read_outputs(REAL | {"issuer": "https://issuer.example.com"}), [])
+    assert "proxyUrl" not in told
+
+
+def test_where_the_engine_looks_is_told() -> None:
+    own = {
+        "claimsNamespace": "https://example.com",
+        "jwtHeader": '{"type": "CustomHeader", "name": "X-Token"}',
+    }
+    told = page_configuration("prod", read_outputs(REAL | own), [])
+    assert (told["claimsNamespace"], told["jwtHeader"]) == (
+        "https://example.com",
+        {"type": "CustomHeader", "name": "X-Token"},
     )
 
 
@@ -61,7 +83,7 @@ def test_outputs_that_are_not_named_stay_out() -> None:
 def test_all_that_is_missing_is_said_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_outputs({"publishableKey": LOCAL["publishableKey"], "jwtTemplate": "", "graphqlUrl": "[secret]"})
-    for name in ("jwtTemplate", "graphqlUrl", "jwksUrl", "issuer", "clerkApiUrl", "make up"):
+    for name in ("jwtTemplate", "graphqlUrl", "jwksUrl", "frontendApiUrl", "clerkApiUrl", "make up"):
         assert name in str(caught.value)
     assert "publishableKey" not in str(caught.value)
 

@@ -24,10 +24,11 @@ _FOLDER = "examples/web"
 
 
 class WebPage:
-    """A stack that is up, and its page. `said` is what `make web` printed."""
+    """A stack that is up, and its page. `said` is what `make web` printed, `let_in` another port of which the engine
+    lets pages in."""
 
-    def __init__(self, project: ProjectCopy, port: int) -> None:
-        self.project, self.url = project, f"http://127.0.0.1:{port}"
+    def __init__(self, project: ProjectCopy, port: int, let_in: int) -> None:
+        self.project, self.url, self.let_in = project, f"http://127.0.0.1:{port}", let_in
         self.outputs = project.outputs()
         self.folder = project.folder / _FOLDER
         self.said = ""
@@ -57,13 +58,14 @@ class WebPage:
             self._file.write_text(before)
 
 
-def configure(project: ProjectCopy, port: int) -> None:
-    """Let the page in, and have a template whose name no page could guess, with short-lived tokens."""
+def configure(project: ProjectCopy, *ports: int) -> None:
+    """Let pages on these ports in, and have a template whose name no page could guess, with short-lived tokens."""
+    origins = json.dumps([f"http://127.0.0.1:{port}" for port in ports])
     file = project.folder / f"Pulumi.{project.stack}.yaml"
     lines = [line for line in file.read_text().splitlines() if ":hasuraCorsDomains:" not in line]
     at = lines.index("config:") + 1
     lines[at:at] = [
-        f'  clerk-hasura:hasuraCorsDomains: ["http://127.0.0.1:{port}"]',
+        f"  clerk-hasura:hasuraCorsDomains: {origins}",
         f'  clerk-hasura:jwtTemplateName: "{TEMPLATE}"',
         f'  clerk-hasura:jwtTemplateLifetime: "{LIFETIME}"',
     ]

@@ -16,6 +16,10 @@ export interface Configuration {
   readonly graphqlUrl: string;
   /** Public keys of the tokens; the page only looks whether anybody answers there. */
   readonly jwksUrl: string;
+  /** The claim in which the session variables stand. */
+  readonly claimsNamespace: string;
+  /** Where the engine looks for the token, in the form of its JWT secret; empty is the header Authorization. */
+  readonly jwtHeader: { readonly type?: string; readonly name?: string };
   /** Where the front-end API is, if not where the publishable key says. */
   readonly proxyUrl: string | undefined;
   /** The local Clerk signs in here. */
@@ -34,7 +38,7 @@ export async function readConfiguration(): Promise<Configuration> {
   const value: unknown = await answer.json().catch(() => undefined);
   if (typeof value !== 'object' || value === null) throw new Problem(`${FILE} is not a JSON object.`, REMEDY);
   const given = value as Partial<Record<keyof Configuration, unknown>>;
-  const missing = (['stack', 'publishableKey', 'jwtTemplate', 'graphqlUrl', 'jwksUrl'] as const).filter(
+  const missing = (['stack', 'publishableKey', 'jwtTemplate', 'graphqlUrl', 'jwksUrl', 'claimsNamespace'] as const).filter(
     (key) => typeof given[key] !== 'string' || given[key] === '',
   );
   if (missing.length > 0) throw new Problem(`${FILE} does not say: ${missing.join(', ')}.`, REMEDY);
@@ -44,6 +48,8 @@ export async function readConfiguration(): Promise<Configuration> {
     jwtTemplate: String(given.jwtTemplate),
     graphqlUrl: String(given.graphqlUrl),
     jwksUrl: String(given.jwksUrl),
+    claimsNamespace: String(given.claimsNamespace),
+    jwtHeader: (given.jwtHeader ?? {}) as Configuration['jwtHeader'],
     proxyUrl: typeof given.proxyUrl === 'string' ? given.proxyUrl : undefined,
     localClerk: given.localClerk === true,
     demoUsers: Array.isArray(given.demoUsers) ? (given.demoUsers as DemoUser[]) : [],

@@ -1,3 +1,4 @@
+import type { Configuration } from './configuration';
 import { Problem } from './problem';
 
 /** Asks for every row of the table: the permission leaves the user's own. */
@@ -36,14 +37,15 @@ interface Body {
 
 /** Send a query with the user's token. Throws Problem. */
 export async function ask(
-  url: string,
+  configuration: Configuration,
   token: string,
   query: string,
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
+  const url = configuration.graphqlUrl;
   const answer = await fetch(url, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+    headers: { 'Content-Type': 'application/json', ...withToken(token, configuration.jwtHeader) },
     body: JSON.stringify({ query, variables }),
   }).catch(() => undefined);
   if (!answer) {
@@ -65,7 +67,24 @@ export async function ask(
   return { rows: body.data?.users ?? [], raw };
 }
 
+function withToken(token: string, { type, name }: Configuration['jwtHeader']): Record<string, string> {
+  if (type === 'Cookie') {
+    throw new Problem(
+      `The engine of this stack takes a token from the cookie ${name} only (jwtHeader), and a script cannot send it one.`,
+      'Let what serves your pages set that cookie, or run `pulumi config rm jwtHeader`, then `pulumi up`.',
+    );
+  }
+  return type === 'CustomHeader' && name ? { [name]: token } : { Authorization: `Bearer ${token}` };
+}
+
 function refusal(message: string, code: string): Problem {
+  if (/JWTExpired|JWTNotYetValid/.test(message)) {
+    return new Problem(
+      `Hasura refused the query: ${message}${code ? ` (${code})` : ''}.`,
+      'The clocks of Clerk and of the engine differ by more than a token allows: set them right, or let the engine ' +
+        'be lenient: `pulumi config set jwtAllowedSkew 5`, then `pulumi up`.',
+    );
+  }
   const remedies: Readonly<Record<string, string>> = {
     'invalid-jwt':
       'The engine does not accept the token. Its issuer or its keys are not those of this Clerk application: ' +

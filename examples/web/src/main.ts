@@ -78,6 +78,7 @@ async function takeTicket(clerk: Clerk, configuration: Configuration): Promise<v
 }
 
 async function start(): Promise<void> {
+  enter('loading');
   const configuration = await readConfiguration();
   if (configuration.localClerk && location.hostname === 'localhost') {
     // The cookie of the local Clerk belongs to 127.0.0.1; from localhost the browser would keep it back.

@@ -75,7 +75,7 @@ export class SignedIn {
   private async currentToken(session: Session): Promise<string | undefined> {
     try {
       const token = await templateToken(session, this.configuration);
-      if (this.session === session) this.accept(tokenFacts(token));
+      if (this.session === session) this.accept(tokenFacts(token, this.configuration.claimsNamespace));
       return token;
     } catch (error) {
       if (this.session === session) this.fail(error);
@@ -113,7 +113,7 @@ export class SignedIn {
 
   private async query(session: Session, query: string, variables: Record<string, string> = {}): Promise<Answer> {
     const token = await templateToken(session, this.configuration);
-    return ask(this.configuration.graphqlUrl, token, query, variables);
+    return ask(this.configuration, token, query, variables);
   }
 
   private async readRow(): Promise<void> {

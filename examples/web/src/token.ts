@@ -1,5 +1,3 @@
-const NAMESPACE = 'https://hasura.io/jwt/claims';
-
 /** What the page shows of a token. Times in seconds since 1970. */
 export interface TokenFacts {
   readonly id: string;
@@ -10,11 +8,11 @@ export interface TokenFacts {
 }
 
 /** Read a token's claims, for display only: to check a token is the engine's work. */
-export function tokenFacts(token: string): TokenFacts {
+export function tokenFacts(token: string, namespace: string): TokenFacts {
   const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
   const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
   const claims = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
-  const hasura = (claims[NAMESPACE] ?? {}) as Record<string, unknown>;
+  const hasura = (claims[namespace] ?? {}) as Record<string, unknown>;
   return {
     id: String(claims['jti'] ?? ''),
     issuedAt: Number(claims['iat']),
