@@ -93,6 +93,7 @@ def findings(
     return [
         *_kinds(facts, publishable_key),
         *_addresses(facts, publishable_key, issuer, issuer_key),
+        *_other_issuers(facts, publishable_key, issuer, issuer_key),
         *(_jwks(facts, jwks_url, jwks_key) if keys_from_jwks else []),
     ]
 
@@ -127,7 +128,7 @@ def _addresses(
                 remedy="Take both keys from the API keys page of one instance",
             )
         )
-    elif issuer.rstrip("/") not in served:
+    elif issuer not in (keys.ANY_ISSUER, *served):
         found.append(
             InstanceFinding(
                 key=issuer_key,
@@ -135,6 +136,41 @@ def _addresses(
                 remedy="Set clerkProxyUrl to the proxy address that Clerk has for this domain"
                 if issuer_key == "clerkPublishableKey"
                 else "Set it to what Clerk has for this domain, or remove it",
+            )
+        )
+    return found
+
+
+def _other_issuers(
+    facts: InstanceFacts, publishable_key: keys.PublishableKey, issuer: str, issuer_key: str
+) -> list[InstanceFinding]:
+    """Tokens of this instance that Hasura, which takes one issuer, would refuse."""
+    if issuer_key == "jwtIssuer":
+        return []
+    found: list[InstanceFinding] = []
+    for domain in facts.domains:
+        if urlsplit(domain.frontend_api_url).netloc == publishable_key.frontend_api and domain.proxy_url:
+            # Its SDK for Go compares with the proxy, its SDK for JavaScript with the frontend API itself.
+            found.append(
+                InstanceFinding(
+                    key=issuer_key,
+                    problem=f"this domain has the proxy {domain.proxy_url}, and Clerk's own libraries do not agree "
+                    f"whether its tokens name that as their issuer or {domain.frontend_api_url}; Hasura would be "
+                    f"told {issuer}",
+                    remedy="Look at iss of a token, which a proof shows, and set jwtIssuer to it",
+                    severity="warning",
+                )
+            )
+    others = [d.name for d in facts.domains if issuer not in (d.frontend_api_url.rstrip("/"), d.proxy_url)]
+    # A single one that is another is told as an error.
+    if others and len(facts.domains) > 1:
+        found.append(
+            InstanceFinding(
+                key=issuer_key,
+                problem=f"this instance has further domains, each an issuer of its own: {', '.join(others)}. "
+                f"Hasura takes tokens of {issuer} only",
+                remedy="If pages of theirs use this API: pulumi config set jwtIssuer any",
+                severity="warning",
             )
         )
     return found

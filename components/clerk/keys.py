@@ -21,6 +21,9 @@ KeyKind = Literal["test", "live"]
 LOCAL_SECRET_KEY: Final = "sk_test_local_stand_in_accepts_this_key_only"  # noqa: S105
 """The key of the local Clerk. Not a secret: no Clerk instance has it."""
 
+ANY_ISSUER: Final = "any"
+"""What the configuration says in place of an issuer so that none is compared."""
+
 _HOST: Final = re.compile(
     r"(?=.{1,253}(?::|$))[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?",
@@ -143,7 +146,7 @@ def publishable_key_for(host: str, kind: KeyKind = "test") -> str:
 def frontend_api_url(
     key: PublishableKey, proxy_url: str | None = None, satellite_domain: str | None = None
 ) -> str:
-    """The frontend API's address, without a slash at its end. It is the issuer of the tokens.
+    """The frontend API's address, without a slash at its end. It is taken for the issuer of the tokens.
 
     ``proxy_url`` replaces it when the application proxies Clerk;
     ``satellite_domain`` gives ``clerk.<domain>`` on a production instance, as

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from components.clerk.keys import ANY_ISSUER
 from components.clerk.signing_key import verification_key
 from components.settings import Settings
 
@@ -41,7 +42,7 @@ def own_key(signing_key: str, algorithm: str) -> OwnKey:
 def jwt_secret(
     *,
     keys: str | OwnKey,
-    issuer: str,
+    issuer: str | None,
     audience: str | Sequence[str] | None = None,
     allowed_skew: int = 0,
     claims_namespace: str = HASURA_CLAIMS_NAMESPACE,
@@ -50,8 +51,8 @@ def jwt_secret(
     """Build the secret as a dict.
 
     `keys` is the JWKS as an absolute URL, or a key outright, which makes the secret one that must stay secret.
-    `issuer` is an absolute URL, `allowed_skew` is in seconds, `header` says where the token comes in. Values
-    that equal the engine's own defaults (no audience, no skew, the usual namespace and header) are left out, so
+    `issuer` is an absolute URL, None for any; `allowed_skew` is in seconds, `header` says where the token comes in.
+    Values that equal the engine's own defaults (no audience, no skew, the usual namespace and header) are left out, so
     that the text does not change, and with it no container is replaced, when a default is written out.
 
     With a JWKS the type of key is not named: the engine takes the algorithm from each JWK.
@@ -59,7 +60,8 @@ def jwt_secret(
     secret: dict[str, object] = (
         {"jwk_url": keys} if isinstance(keys, str) else {"type": keys.type, "key": keys.key}
     )
-    secret["issuer"] = issuer
+    if issuer is not None:
+        secret["issuer"] = issuer
     if audience:
         secret["audience"] = audience if isinstance(audience, str) else list(audience)
     if allowed_skew:
@@ -78,7 +80,7 @@ def configured_jwt_secret(settings: Settings) -> dict[str, object]:
         keys=own_key(template.signing_key, template.signing_algorithm)
         if template.signing_key
         else settings.clerk.engine_jwks_url,
-        issuer=settings.clerk.issuer,
+        issuer=None if settings.clerk.issuer == ANY_ISSUER else settings.clerk.issuer,
         audience=jwt.audience,
         allowed_skew=jwt.allowed_skew,
         claims_namespace=template.claims_namespace,

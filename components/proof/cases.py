@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from components.clerk.claims import ALLOWED_ROLES, HASURA_NAMESPACE, USER_ID, Json
+from components.clerk.keys import ANY_ISSUER
 
 from . import forgery
 from .user_table import UserTable
@@ -20,7 +21,10 @@ JWT_SECRET: Final = "HASURA_GRAPHQL_JWT_SECRET of the engine"  # noqa: S105
 ROLES: Final = f"{ALLOWED_ROLES} in the JWT template's claims"
 
 _LOOK_AT_BY_MESSAGE: Final = (
-    ("JWTNotInIssuer", "the issuer in the JWT secret: it must be the frontend API of the publishable key"),
+    (
+        "JWTNotInIssuer",
+        "the issuer in the JWT secret (jwtIssuer): it must be the iss that the line of the token shows",
+    ),
     ("JWTNotInAudience", "the audience in the JWT secret, and the aud claim of the template"),
     ("JWTExpired", "the clocks of this machine, the engine and Clerk; the template's lifetime"),
     (
@@ -325,7 +329,11 @@ def judge_token(
     roles = hasura.get(ALLOWED_ROLES)
     template = "the JWT template's claims"
     checks = (
-        (claims.get("iss") == issuer, f"iss is {claims.get('iss')!r}", f"the issuer, configured as {issuer}"),
+        (
+            claims.get("iss") == issuer or (issuer == ANY_ISSUER and "iss" in claims),
+            f"iss is {claims.get('iss')!r}",
+            f"the issuer, configured as {issuer} (jwtIssuer)",
+        ),
         (isinstance(claims.get("exp"), int | float), "no exp", "the lifetime of the JWT template"),
         (isinstance(within, Mapping), f"no claim {namespace}", template),
         (hasura.get(USER_ID) == person.user_id, f"{USER_ID} is {hasura.get(USER_ID)!r}", template),

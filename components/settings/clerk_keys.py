@@ -100,6 +100,20 @@ def signing_problems(parsed: StackConfig) -> list[Problem]:
     return []
 
 
+def issuer_problems(parsed: StackConfig) -> list[Problem]:
+    if parsed.jwt_issuer != keys.ANY_ISSUER or not parsed.jwt_signing_key:
+        return []
+    return [
+        Problem(
+            key="jwtIssuer",
+            what="is any, and tokens are signed by a key of one's own, which may sign for others as well",
+            write=set_command(
+                "jwtIssuer", "https://clerk.example.com    # or: pulumi config rm jwtSigningKey"
+            ),
+        )
+    ]
+
+
 def proxy_problems(parsed: StackConfig) -> list[Problem]:
     """Clerk's guide "Proxying the Clerk Frontend API": it does not work for development instances."""
     if not parsed.clerk_proxy_url or parsed.local_clerk:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from components.settings.clerk_keys import proxy_problems, satellite_problems, signing_problems
+from components.settings.clerk_keys import (
+    issuer_problems,
+    proxy_problems,
+    satellite_problems,
+    signing_problems,
+)
 from components.settings.database_keys import container_problems, external_problems, is_external
 from components.settings.ports import derived_port
 from components.settings.problems import Problem, set_command
@@ -23,6 +28,7 @@ def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
     """What is wrong between keys, all of it."""
     problems = [
         *signing_problems(parsed),
+        *issuer_problems(parsed),
         *proxy_problems(parsed),
         *satellite_problems(parsed),
         *_proof_row_problems(parsed),

@@ -38,6 +38,10 @@ def _clerk_url(value: str) -> str:
     return keys.checked_url(value, name="the address") if value else ""
 
 
+def _issuer(value: str) -> str:
+    return value if value == keys.ANY_ISSUER else _clerk_url(value)
+
+
 class _Header(BaseModel):
     """Where a token comes in, as Hasura's JWT secret says it."""
 
@@ -102,7 +106,7 @@ class StackConfig(BaseModel):
     clerk_proxy_url: ClerkUrl
     clerk_satellite_domain: str
     jwks_url: ClerkUrl
-    jwt_issuer: ClerkUrl
+    jwt_issuer: Annotated[str, AfterValidator(_issuer)]
     production: bool
     allow_development_keys: bool
     secrets_rotation: Annotated[str, Field(max_length=100)]

@@ -117,7 +117,8 @@ class ClerkSettings:
 
     ``engine_jwks_url`` is what the engine fetches. It differs from ``jwks_url`` only for the local Clerk, which
     the engine reaches by the container's name and everybody else by a loopback port. ``issuer_key`` and
-    ``jwks_key`` are the configuration keys that decide on the two addresses.
+    ``jwks_key`` are the configuration keys that decide on the two addresses. ``issuer`` may be
+    ``keys.ANY_ISSUER``.
     """
 
     local: bool

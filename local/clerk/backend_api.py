@@ -237,7 +237,7 @@ class BackendApi:
             "is_satellite": False,
             "frontend_api_url": url,
             "accounts_portal_url": None,
-            "proxy_url": f"{url}/__clerk",
+            "proxy_url": None,
             "development_origin": "",
             "cname_targets": [],
         }

@@ -294,6 +294,11 @@ CASES = {
     "no API address": (REAL | {"clerkApiUrl": ""}, ["clerkApiUrl: "]),
     "JWKS with a user": ({"jwksUrl": "https://me:x@example.com/jwks"}, ["jwksUrl: the address holds a user"]),
     "issuer is no address": ({"jwtIssuer": "clerk"}, ["jwtIssuer: the address"]),
+    "any issuer": (REAL | {"jwtIssuer": "any"}, []),
+    "any issuer and a key of one's own": (
+        REAL | {"jwtIssuer": "any", "jwtSigningKey": "a" * 40, "jwtSigningAlgorithm": "HS256"},
+        ["jwtIssuer: is any, and tokens are signed by"],
+    ),
     "satellite of a development instance": (
         REAL | {"clerkSatelliteDomain": "shop.example.org"},
         ["clerkSatelliteDomain: is set, yet satellites"],

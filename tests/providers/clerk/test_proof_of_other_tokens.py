@@ -137,3 +137,12 @@ def test_namespace_audience_and_cookie(database: Postgres, clerk: Running) -> No
         assert failed(target, client) == []
     with stack(database, clerk, secret, content, claimsNamespace=NAMESPACE) as (target, client):
         assert "A: all users" in failed(target, client), "the engine looks into the cookie only"
+
+
+def test_tokens_of_any_issuer(database: Postgres, clerk: Running) -> None:
+    secret = jwt_secret(keys=keys.jwks_url(clerk.url), issuer=None)
+    claims = template_claims("user", ["user"], {})
+    content = TemplateContent(name="hasura", claims=claims, lifetime=60, allowed_clock_skew=5)
+    own = {"issuer": keys.ANY_ISSUER, "frontendApiUrl": clerk.url}
+    with stack(database, clerk, secret, content, **own) as (target, client):
+        assert failed(target, client) == []

@@ -42,10 +42,28 @@ def test_one_instance_throughout() -> None:
     assert found() == []
 
 
-def test_a_proxied_domain_issues_as_its_proxy() -> None:
+def test_of_a_proxied_domain_it_is_told_that_its_issuer_is_to_be_looked_up() -> None:
     proxied = replace(FACTS, domains=(replace(DOMAIN, proxy_url=PROXY),))
-    assert found(proxied, issuer=PROXY) == []
+    for issuer, key in ((PROXY, "clerkProxyUrl"), (f"https://{HOST}", "clerkPublishableKey")):
+        [told] = found(proxied, issuer=issuer, issuer_key=key)
+        assert (told.key, told.severity) == (key, "warning")
+        assert issuer in told.problem
+        assert found(proxied, issuer=issuer, issuer_key="jwtIssuer") == []
     assert [f.key for f in found(issuer=PROXY, issuer_key="clerkProxyUrl")] == ["clerkProxyUrl"]
+
+
+def test_of_further_domains_it_is_told_that_their_tokens_are_refused() -> None:
+    satellite = replace(
+        DOMAIN, name="shop.example", is_satellite=True, frontend_api_url="https://clerk.shop.example"
+    )
+    both = replace(FACTS, domains=(DOMAIN, satellite))
+    [told] = found(both)
+    assert told.severity == "warning"
+    assert "shop.example" in told.problem
+    assert "jwtIssuer any" in told.remedy
+    [told] = found(both, issuer="https://clerk.shop.example", issuer_key="clerkSatelliteDomain")
+    assert "example.com" in told.problem
+    assert found(both, issuer=keys.ANY_ISSUER, issuer_key="jwtIssuer") == []
 
 
 def test_addresses_are_told_by_the_keys_that_they_come_from() -> None:

@@ -63,6 +63,10 @@ def test_text_is_json_on_one_line() -> None:
     assert text == f'{{"jwk_url": "{URL}", "issuer": "{ISSUER}", "allowed_skew": 3}}'
 
 
+def test_no_issuer_is_named_where_any_may_pass() -> None:
+    assert jwt_secret(keys=URL, issuer=None) == {"jwk_url": URL}
+
+
 def test_where_the_token_comes_in() -> None:
     cookie = {"type": "Cookie", "name": "session"}
     assert jwt_secret(keys=URL, issuer=ISSUER, header=cookie)["header"] == cookie

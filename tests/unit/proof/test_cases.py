@@ -210,6 +210,8 @@ def test_what_is_no_token_is_not_forged() -> None:
 def test_a_good_token() -> None:
     assert judge_token(A, issuer=ISSUER, key_ids=["ins_1"]).passed
     assert judge_token(A, issuer=ISSUER, key_ids=None).passed
+    assert judge_token(A, issuer="any", key_ids=["ins_1"]).passed
+    assert not judge_token(person("A", token("user_A", iss=None)), issuer="any", key_ids=None).passed
     other = judge_token(A, issuer=ISSUER, key_ids=["ins_2"])
     assert not other.passed
     assert "ins_1 is not in the JWKS" in other.seen
