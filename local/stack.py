@@ -124,11 +124,20 @@ def up(stack: str, environment: Mapping[str, str]) -> None:
     _pulumi("up", "--yes", "--stack", stack, environment=environment)
     after = _outputs(stack, environment, secrets=False)
     if after.get("provenAt") in (None, before):
-        prove(stack, environment)
+        if after["publishableKey"].startswith("pk_live_") and not _proof_allowed(stack, environment):
+            print("\nNot proven: real people sign in here, and proofInProduction is not true.")
+        else:
+            prove(stack, environment)
     else:
         report = _report(stack, environment)
         print(f"\nProven by two throwaway users, as a part of this deployment:\n{report}")
     print(_next_steps(after))
+
+
+def _proof_allowed(stack: str, environment: Mapping[str, str]) -> bool:
+    """Whether a production instance of Clerk may be given throwaway users."""
+    listed = json.loads(_ask_pulumi("config", "--json", "--stack", stack, environment=environment))
+    return bool(listed.get(f"{PROJECT}:proofInProduction", {}).get("value") == "true")
 
 
 def preview(stack: str, environment: Mapping[str, str]) -> None:

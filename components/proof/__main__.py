@@ -37,10 +37,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], console: Cons
     options = _parser().parse_args(arguments)
     try:
         target = read_target(_outputs(from_stdin=options.outputs == "-"))
-        if target.is_production and not options.production:
+        if target.is_production and not (options.production or _allowed_in_production()):
             raise ProofError(
                 "This stack signs in real people: its publishable key is a pk_live_ key. The proof would "
-                "make two users there and remove them again. If that is meant, run it with --production."
+                "make two users there and remove them again. If that is meant: "
+                "pulumi config set proofInProduction true, or for once --production."
             )
 
         def notice(sentence: str) -> None:
@@ -98,6 +99,13 @@ def _secret_key(target: Target, environment: Mapping[str, str]) -> str:
             "No secret key of Clerk. Run `pulumi config set --secret clerkSecretKey`, "
             f"or export CLERK_SECRET_KEY. ({error})"
         ) from None
+
+
+def _allowed_in_production() -> bool:
+    try:
+        return _pulumi("config", "get", "proofInProduction").strip() == "true"
+    except ProofError:
+        return False
 
 
 def _pulumi(*arguments: str) -> str:

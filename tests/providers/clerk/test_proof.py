@@ -476,20 +476,68 @@ def test_a_user_with_a_part_of_the_mark_is_nobodys_leftover(stack: Stack) -> Non
 
 
 def run_command(
-    outputs: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+    outputs: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str
 ) -> tuple[int, str]:
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(outputs)))
     console = Console(file=io.StringIO(), width=160)
-    code = command.main(["-", *arguments], {}, console)
+    code = command.main(["-", *arguments], environment, console)
     assert isinstance(console.file, io.StringIO)
     return code, console.file.getvalue()
 
 
-def test_a_production_instance_is_refused(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = {**stack.outputs, "publishableKey": keys.publishable_key_for("clerk.example.com", "live")}
+@pytest.fixture
+def live(stack: Stack) -> dict[str, str]:
+    """A production instance in its outputs; the local one stands where it would be."""
+    return {
+        **stack.outputs,
+        "publishableKey": keys.publishable_key_for("clerk.example.com", "live"),
+        "frontendApiUrl": stack.outputs["clerkApiUrl"],
+    }
+
+
+def configured(monkeypatch: pytest.MonkeyPatch, **configuration: str) -> None:
+    def pulumi(*arguments: str) -> str:
+        if arguments[:2] == ("config", "get") and arguments[2] in configuration:
+            return f"{configuration[arguments[2]]}\n"
+        raise ProofError("there is no such key")
+
+    monkeypatch.setattr(command, "_pulumi", pulumi)
+
+
+def test_a_production_instance_is_refused(live: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(monkeypatch, proofInProduction="false")
     code, said = run_command(live, monkeypatch)
     assert code == command.NOT_MADE
     assert "--production" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "configuration"), [(["--production"], {}), ([], {"proofInProduction": "true"})]
+)
+def test_a_production_instance_where_it_is_allowed(
+    live: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    configuration: dict[str, str],
+) -> None:
+    configured(monkeypatch, **configuration)
+    key = {"CLERK_SECRET_KEY": keys.LOCAL_SECRET_KEY}
+    code, said = run_command(live, monkeypatch, *arguments, **key)
+    assert code == command.PROVEN, said
+    assert "the Clerk instance clerk.example.com" in said
+    assert "Tokens from the frontend API" in said
+
+
+def test_on_a_production_instance_there_is_no_other_way_to_a_token(
+    stack: Stack, live: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(monkeypatch)
+    body = {"kind": "500", "method": "POST", "path": "/v1/client/sign_ins"}
+    httpx.post(f"{stack.target.clerk_api_url}/_local/faults", json=body).raise_for_status()
+    key = {"CLERK_SECRET_KEY": keys.LOCAL_SECRET_KEY}
+    code, said = run_command(live, monkeypatch, "--production", **key)
+    assert code == command.NOT_MADE
+    assert "POST /v1/client/sign_ins: HTTP 500" in said
 
 
 def test_an_engine_that_is_not_there_is_one_clear_error(
