@@ -13,12 +13,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from components.clerk.claims import HASURA_NAMESPACE
 from components.clerk.keys import ANY_ISSUER
 from components.clerk.signing_key import verification_key
 from components.settings import Settings
-
-HASURA_CLAIMS_NAMESPACE = "https://hasura.io/jwt/claims"
-"""Where the engine looks for its claims when the secret names no namespace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ def jwt_secret(
     issuer: str | None,
     audience: str | Sequence[str] | None = None,
     allowed_skew: int = 0,
-    claims_namespace: str = HASURA_CLAIMS_NAMESPACE,
+    claims_namespace: str = HASURA_NAMESPACE,
     header: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """Build the secret as a dict.
@@ -66,7 +64,7 @@ def jwt_secret(
         secret["audience"] = audience if isinstance(audience, str) else list(audience)
     if allowed_skew:
         secret["allowed_skew"] = allowed_skew
-    if claims_namespace != HASURA_CLAIMS_NAMESPACE:
+    if claims_namespace != HASURA_NAMESPACE:
         secret["claims_namespace"] = claims_namespace
     if header and header.get("type") != "Authorization":
         secret["header"] = dict(header)
