@@ -120,12 +120,11 @@ def findings(
     metadata: MetadataDirectory,
     *,
     namespace: str = HASURA_NAMESPACE,
-    unauthorized_role: str | None = None,
 ) -> list[AccessFinding]:
     """Hold the claims of the JWT template against a metadata directory; no finding means that they fit.
 
-    ``unauthorized_role`` is the role that Hasura gives to requests without a token. Claims that break the
-    rules of ``components.clerk.claims`` are told there; here they count for what is left of them.
+    Claims that break the rules of ``components.clerk.claims`` are told there; here they count for what is left
+    of them.
     """
     within = claims.get(namespace)
     hasura = {name.lower(): value for name, value in within.items()} if isinstance(within, Mapping) else {}
@@ -133,15 +132,8 @@ def findings(
     granted = [grant for grant in grants(metadata) if not grant.backend_only]
     members = _inherited(metadata.tree)
     return [
-        *_roles_out_of_reach(
-            granted,
-            members,
-            roles,
-            unauthorized_role=unauthorized_role,
-            namespace=namespace,
-            metadata=metadata,
-        ),
-        *_variables_not_given(granted, hasura, namespace, unauthorized_role),
+        *_roles_out_of_reach(granted, members, roles, namespace=namespace, metadata=metadata),
+        *_variables_not_given(granted, hasura, namespace),
         *_variables_taken_literally(granted, namespace),
         *_claims_that_are_no_array(granted, hasura, namespace),
         *_roles_without_permission(granted, members, roles),
@@ -326,7 +318,6 @@ def _roles_out_of_reach(
     members: Mapping[str, tuple[Path, frozenset[str]]],
     roles: Roles,
     *,
-    unauthorized_role: str | None,
     namespace: str,
     metadata: MetadataDirectory,
 ) -> Iterator[AccessFinding]:
@@ -335,8 +326,7 @@ def _roles_out_of_reach(
         places[grant.role].append(grant.place)
     for role, (path, _) in members.items():
         places[role].append(_place(metadata, (*path, "role_name")))
-    start = {role for role in places if roles.give(role) or role == unauthorized_role}
-    reached = _with_members(start, members)
+    reached = _with_members((role for role in places if roles.give(role)), members)
     for role in sorted(set(places) - reached - {ADMIN_ROLE}):
         yield AccessFinding(
             claim=(namespace, ALLOWED_ROLES),
@@ -347,24 +337,26 @@ def _roles_out_of_reach(
 
 
 def _variables_not_given(
-    granted: Sequence[Grant], hasura: Mapping[str, Json], namespace: str, unauthorized_role: str | None
+    granted: Sequence[Grant], hasura: Mapping[str, Json], namespace: str
 ) -> Iterator[AccessFinding]:
     given = (set(hasura) - {ALLOWED_ROLES, DEFAULT_ROLE}) | ALWAYS_GIVEN
     places: dict[str, list[str]] = defaultdict(list)
     roles: dict[str, set[str]] = defaultdict(set)
     for grant in granted:
-        # Without a token there are no claims.
-        available = ALWAYS_GIVEN if grant.role == unauthorized_role else given
         for variable in grant.variables:
-            if variable.use != "text" and variable.name not in available:
+            if variable.use != "text" and variable.name not in given:
                 places[variable.name].append(variable.place)
                 roles[variable.name].add(grant.role)
     for name in sorted(places):
         known = ", ".join(sorted(given - ALWAYS_GIVEN)) or "none"
+        kept = name in (ALLOWED_ROLES, DEFAULT_ROLE)
         yield AccessFinding(
             claim=(namespace, name),
-            problem=f"the role {' and '.join(sorted(roles[name]))} is asked for {name}, which no claim gives",
-            remedy=f"Add {name} to jwtTemplateClaims, or use one of those that are there: {known}",
+            problem=f"the role {' and '.join(sorted(roles[name]))} is asked for {name}, "
+            + ("which Hasura makes no session variable of" if kept else "which no claim gives"),
+            remedy=f"Use x-hasura-role, or one of {known}"
+            if kept
+            else f"Add {name} to jwtTemplateClaims, or use one of those that are there: {known}",
             places=tuple(dict.fromkeys(places[name])),
         )
 

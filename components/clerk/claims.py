@@ -516,7 +516,12 @@ def _role_options(text: str) -> list[str]:
     template = parse(text)
     if not template.is_lone:
         return [text]
-    return [o.value if o.kind == "string" else f"{{{{{o.text}}}}}" for o in template.shortcodes[0].operands]
+    return [
+        operand.value if operand.kind == "string" else f"{{{{{operand.text}}}}}"
+        for operand in template.shortcodes[0].operands
+        # What users write themselves is told as that, and must not be advised.
+        if not (operand.is_chosen_by_users or operand.reads_unsafe_metadata)
+    ]
 
 
 def _size(claims: Mapping[str, Json]) -> Iterator[Finding]:

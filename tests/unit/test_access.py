@@ -48,11 +48,7 @@ def found(root: Path, case: dict[str, Any]) -> list[AccessFinding]:
     namespace = claims[HASURA_NAMESPACE]
     assert isinstance(namespace, dict)
     claims[HASURA_NAMESPACE] = {**namespace, **case["claims"]}
-    return access.findings(
-        claims,
-        directory(root, case["table"], case["files"]),
-        unauthorized_role=case["unauthorized_role"],
-    )
+    return access.findings(claims, directory(root, case["table"], case["files"]))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
