@@ -31,7 +31,10 @@ def _pinned_image(value: str) -> str:
 
 
 def _structured(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        raise ValueError("is no JSON") from None
 
 
 def _clerk_url(value: str) -> str:
@@ -224,9 +227,15 @@ def value_problems(error: pydantic.ValidationError) -> list[Problem]:
                 "literal_error": f"is not one of {context.get('expected')}",
                 "string_pattern_mismatch": f"does not match {context.get('pattern')}",
                 "ip_any_address": "is not an IP address",
+                "tuple_type": "is not a list",
+                "dict_type": "is not an object",
                 "value_error": str(context.get("error", "cannot be read")),
             }.get(kind, detail["msg"])
-            problems.append(Problem(key=key, what=what, write=set_command(key, _EXAMPLES.get(key, "VALUE"))))
+            write = {
+                "tuple_type": f"pulumi config set --path '{key}[0]' VALUE",
+                "dict_type": f"pulumi config set --path {key}.NAME VALUE",
+            }.get(kind, set_command(key, _EXAMPLES.get(key, "VALUE")))
+            problems.append(Problem(key=key, what=what, write=write))
     return problems
 
 
