@@ -22,6 +22,8 @@ from .retries import DEFAULT_POLICY, Notice, RetryPolicy, persistently
 
 _TESTING_TOKEN: Final = "__clerk_testing_token"  # noqa: S105
 _DEV_BROWSER: Final = "__clerk_db_jwt"
+_ANOTHER_DEV_BROWSER: Final = "Clerk-Db-Jwt"
+"""The header by which an answer replaces it."""
 
 
 class FrontendClient:
@@ -85,8 +87,10 @@ class FrontendClient:
         return text_of(self._post(path, {}, repeatable=True), "jwt")
 
     def _open_dev_browser(self) -> None:
-        dev_browser = optional_text_of(self._post("/v1/dev_browser", {}, repeatable=True), "id")
-        if dev_browser is not None:
+        self._be(optional_text_of(self._post("/v1/dev_browser", {}, repeatable=True), "id"))
+
+    def _be(self, dev_browser: str | None) -> None:
+        if dev_browser:
             self._hidden.append(dev_browser)
             self._http.params = self._http.params.set(_DEV_BROWSER, dev_browser)
 
@@ -102,6 +106,7 @@ class FrontendClient:
         except httpx.RequestError as error:
             # Its chain would carry the request, and with it ticket and cookie.
             raise transport_error(error, request, self._http.base_url) from None
+        self._be(response.headers.get(_ANOTHER_DEV_BROWSER))
         if not response.is_success:
             raise refusal(response, request, self._hidden)
         return read_answer(response, request)

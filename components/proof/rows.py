@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -83,6 +84,12 @@ class ThrowawayRows:
         return answer.data
 
     def _remedy(self, answer: GraphQLAnswer) -> str:
+        # What Postgres says to an administrator stands within the error.
+        if "row-level security" in json.dumps(list(answer.errors)):
+            return (
+                "Row-level security holds the role of the engine as well: give it a policy there, since what is "
+                "proven are Hasura's permissions."
+            )
         if "validation-failed" in answer.error_codes:
             return (
                 "Check that migrations and metadata are applied: run `pulumi refresh`, then `pulumi up`. Where "

@@ -57,11 +57,18 @@ def test_as_a_page_of_the_domain_on_a_production_instance(raw_server: RawServers
 
 
 def test_through_a_dev_browser_on_a_development_instance(raw_server: RawServers) -> None:
-    server = raw_server([answer("200 OK", {"id": "dvb_1"}), sign_in()])
+    signed_in = {"response": {"status": "complete", "created_session_id": "sess_1"}, "client": None}
+    server = raw_server(
+        [
+            answer("200 OK", {"id": "dvb_1"}),
+            answer("200 OK", signed_in, "Clerk-Db-Jwt: dvb_2"),
+            answer("200 OK", {"jwt": "a.b.c"}),
+        ]
+    )
     with browser(server, "test") as clerk:
-        clerk.sign_in_by_ticket(TICKET)
-    assert paths(server) == ["/v1/dev_browser", "/v1/client/sign_ins"]
-    assert query(server.received[1])["__clerk_db_jwt"] == ["dvb_1"]
+        clerk.token(clerk.sign_in_by_ticket(TICKET), "hasura")
+    assert paths(server)[:2] == ["/v1/dev_browser", "/v1/client/sign_ins"]
+    assert [query(each).get("__clerk_db_jwt") for each in server.received] == [None, ["dvb_1"], ["dvb_2"]]
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,21 @@ def test_what_a_table_insists_on_is_told_with_the_remedy(stack: Stack, members: 
         stack.prove(elsewhere)
 
 
+def test_row_level_security_that_holds_the_engine_is_told(stack: Stack) -> None:
+    # The engine of this test is a superuser, whom no policy holds; a trigger says what Postgres would.
+    said = 'new row violates row-level security policy for table "users"'
+    stack.engine.run_sql(
+        "create function refuse() returns trigger language plpgsql as"
+        f" $$ begin raise '{said}' using errcode = '42501'; end $$;"
+        "create trigger refuse before insert on users for each row execute function refuse()"
+    )
+    try:
+        with pytest.raises(ProofError, match="Row-level security holds the role of the engine as well"):
+            stack.prove()
+    finally:
+        stack.engine.run_sql("drop trigger refuse on users; drop function refuse")
+
+
 @pytest.mark.parametrize("makes", [1, 2])
 def test_rows_that_a_webhook_makes_are_taken_over(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, makes: int
