@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -82,7 +83,7 @@ class FrontendClient:
 
     def token(self, session_id: str, template_name: str) -> str:
         """What ``getToken({ template })`` gives in the browser."""
-        path = f"/v1/client/sessions/{session_id}/tokens/{template_name}"
+        path = f"/v1/client/sessions/{session_id}/tokens/{quote(template_name, safe='')}"
         # A token more or less changes nothing at Clerk.
         return text_of(self._post(path, {}, repeatable=True), "jwt")
 

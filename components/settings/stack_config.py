@@ -119,7 +119,8 @@ class StackConfig(BaseModel):
     proof_user_column: GraphqlName
     proof_text_column: GraphqlName
     proof_row: JsonObject
-    jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+    # What names Clerk takes is not documented; one that people gave by hand must be adoptable.
+    jwt_template_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._~-]{0,98}[A-Za-z0-9_~-])?$")]
     jwt_template_lifetime: Annotated[int, Field(ge=30, le=315_360_000)]
     jwt_template_clock_skew: Annotated[int, Field(ge=0, le=300)]
     jwt_template_claims: JsonObject

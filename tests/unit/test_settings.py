@@ -145,7 +145,13 @@ CASES = {
     "skew below": ({"jwtTemplateClockSkew": "-1"}, ["jwtTemplateClockSkew: is below 0"]),
     "skew above": ({"jwtTemplateClockSkew": "301"}, ["jwtTemplateClockSkew: is above 300"]),
     "skew at its bounds": ({"jwtTemplateClockSkew": "300"}, []),
-    "template name": ({"jwtTemplateName": "my template"}, ["jwtTemplateName: does not match"]),
+    "template name": ({"jwtTemplateName": "my/template"}, ["jwtTemplateName: does not match"]),
+    "template name that ends in white space": (
+        {"jwtTemplateName": "mine "},
+        ["jwtTemplateName: does not match"],
+    ),
+    "template name of only dots": ({"jwtTemplateName": ".."}, ["jwtTemplateName: does not match"]),
+    "template name given by hand": ({"jwtTemplateName": "My template 2.0"}, []),
     "floating tag": (
         {"hasuraImage": "hasura/graphql-engine:latest"},
         ["hasuraImage: has the floating tag latest"],

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from components.clerk import keys
+from components.clerk.answers import TemplateContent
 from components.clerk.errors import ClerkError
 from components.clerk.frontend import FrontendClient
 
@@ -120,7 +121,11 @@ def test_no_error_holds_a_ticket_or_a_token(raw_server: RawServers) -> None:
 
 def test_a_real_sign_in_at_the_local_clerk(local_clerk: LocalClerk) -> None:
     backend = local_clerk.client()
+    name = "My template 2.0"
+    backend.create_jwt_template(TemplateContent(name=name, claims={}, lifetime=60, allowed_clock_skew=5))
     user = backend.create_user(email_address="a+clerk_test@example.com")
     token = backend.create_testing_token()
     with FrontendClient(local_clerk.url, kind="test", testing_token=token) as clerk:
-        assert clerk.sign_in_by_ticket(backend.create_sign_in_token(user.id)).startswith("sess_")
+        session = clerk.sign_in_by_ticket(backend.create_sign_in_token(user.id))
+        assert clerk.token(session, name).count(".") == 2
+    assert backend.session_token(backend.create_session(user.id).id, name).count(".") == 2
