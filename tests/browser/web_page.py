@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import yaml
 from project_copy import ROOT, ProjectCopy
 
 TEMPLATE = "rows-of-one-user"
@@ -60,16 +61,14 @@ class WebPage:
 
 def configure(project: ProjectCopy, *ports: int) -> None:
     """Let pages on these ports in, and have a template whose name no page could guess, with short-lived tokens."""
-    origins = json.dumps([f"http://127.0.0.1:{port}" for port in ports])
     file = project.folder / f"Pulumi.{project.stack}.yaml"
-    lines = [line for line in file.read_text().splitlines() if ":hasuraCorsDomains:" not in line]
-    at = lines.index("config:") + 1
-    lines[at:at] = [
-        f"  clerk-hasura:hasuraCorsDomains: {origins}",
-        f'  clerk-hasura:jwtTemplateName: "{TEMPLATE}"',
-        f'  clerk-hasura:jwtTemplateLifetime: "{LIFETIME}"',
-    ]
-    file.write_text("\n".join(lines) + "\n")
+    stack = yaml.safe_load(file.read_text())
+    stack["config"] |= {
+        "clerk-hasura:hasuraCorsDomains": [f"http://127.0.0.1:{port}" for port in ports],
+        "clerk-hasura:jwtTemplateName": TEMPLATE,
+        "clerk-hasura:jwtTemplateLifetime": str(LIFETIME),
+    }
+    file.write_text(yaml.safe_dump(stack, sort_keys=False))
 
 
 def share_packages(project: ProjectCopy) -> None:
