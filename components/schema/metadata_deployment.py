@@ -51,7 +51,7 @@ def apply_metadata(
         if found == wanted:
             _reload(client, directory)
             return ()
-        if seen is not None and not _is_new(found):
+        if seen is not None and not is_new(found):
             strange = unforeseen(seen, found, wanted)
             if strange:
                 raise SchemaError(
@@ -95,7 +95,7 @@ def _unreadable(place: Place, error: HasuraError) -> SchemaError:
     )
 
 
-def _is_new(found: JsonObject) -> bool:
+def is_new(found: JsonObject) -> bool:
     """Whether there is nothing in it that could be lost: the metadata of an engine on its first day."""
     sources = found.get("sources")
     listed = list(sources.values()) if isinstance(sources, dict) else []

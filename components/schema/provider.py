@@ -28,6 +28,7 @@ from components.provider_error import not_refreshed, telling_plainly, warn
 from components.schema import remarks
 from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
+from components.schema.changes import changes
 from components.schema.deployment import (
     check_pending,
     deploy,
@@ -41,7 +42,7 @@ from components.schema.inputs import CONSISTENT, IN_LINE, MigrationSettings
 from components.schema.ledger import Timeouts
 from components.schema.lint import lint
 from components.schema.maintenance import kept_downs, rehearse_pending
-from components.schema.metadata_deployment import apply_metadata, wait_until_consistent
+from components.schema.metadata_deployment import apply_metadata, is_new, wait_until_consistent
 from components.schema.metadata_directory import MetadataDirectory, read_metadata
 from components.schema.migrations import MigrationSet, SqlFile, read_migrations
 from components.schema.plan import (
@@ -167,10 +168,14 @@ class MetadataProvider(ResourceProvider):
     """
 
     @_told_plainly
-    def check(self, _olds: Props, news: Props) -> CheckResult:
+    def check(self, olds: Props, news: Props) -> CheckResult:
+        """Refuse files that cannot be read; tell what an engine holds that this stack does not know yet."""
         failures = []
         try:
-            _metadata_of(news)
+            directory = _metadata_of(news)
+            # Else the state knows what is there, and the diff shows it.
+            if olds.get("endpoint") != news.get("endpoint"):
+                _tell(_replaced_unseen(directory, news))
         except SchemaError as error:
             failures.append(_refusal(error))
         return CheckResult(news, failures)
@@ -219,6 +224,25 @@ class MetadataProvider(ResourceProvider):
             finally:
                 for replica in replicas:
                     replica.close()
+
+
+def _replaced_unseen(directory: MetadataDirectory, props: Props) -> list[str]:
+    """What the metadata of an engine that somebody else has set up would lose or gain."""
+    if not (isinstance(props.get("endpoint"), str) and isinstance(props.get("admin_secret"), str)):
+        return []
+    try:
+        with _client(props, timeout=PREVIEW_TIMEOUT) as client:
+            _, live = client.export_metadata()
+    except (EngineUnreachable, AnswerLost, HasuraError):
+        # Not there yet; what is really wrong with it is told by the deployment.
+        return []
+    found = keyed(as_meant(live))
+    if is_new(found):
+        return []
+    return [
+        f"warning: metadata: {props['endpoint']} has metadata of its own, which is replaced: {change}"
+        for change in changes(found, directory.keyed())
+    ]
 
 
 def _tell(lines: Sequence[str]) -> None:

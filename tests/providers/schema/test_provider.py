@@ -449,6 +449,20 @@ class TestMetadata:
         provider.update("metadata", inputs, inputs)
         assert provider.read("metadata", dict(inputs)).inputs == inputs
 
+    def test_what_an_engine_holds_already_is_told_before_it_is_replaced(
+        self, engine: Engine, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        assert reasons(provider, inputs) == [] and capsys.readouterr().err == ""
+        provider.create(dict(inputs))
+        capsys.readouterr()
+        assert reasons(provider, inputs) == [] and capsys.readouterr().err == ""
+        _change_by_hand(engine, role="auditor")
+        assert reasons(provider, inputs) == []
+        assert "has metadata of its own, which is replaced: " in (told := capsys.readouterr().err)
+        assert "`auditor`" in told and ADMIN_SECRET not in told
+        assert reasons(provider, inputs, olds=inputs) == [] and capsys.readouterr().err == ""
+
     def test_another_engine_is_not_the_one_that_was_seen(self, engine: Engine, project: Project) -> None:
         provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
         provider.create(inputs)

@@ -45,9 +45,7 @@ def test_an_engine_elsewhere_is_reached_through_the_proxy(asked: list[str]) -> N
     assert asked == ["http://engine.example.test/healthz"]
 
 
-@pytest.mark.parametrize(
-    "endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://0.0.0.0:1"]
-)
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://0.0.0.0:1"])
 def test_this_machine_and_exceptions_are_reached_directly(asked: list[str], endpoint: str) -> None:
     with HasuraClient(endpoint, "secret", timeout=1) as client:
         assert not client.healthy()
