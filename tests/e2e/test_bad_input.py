@@ -61,7 +61,7 @@ def test_all_problems_of_the_configuration_at_once(
     change = {
         "jwtTemplateLifetime": "29",
         "jwtTemplateClockSkew": "301",
-        "jwtTemplateName": "my template",
+        "jwtTemplateName": "my/template",
         "hasuraPrt": "1",
         "localClerk": "false",
         "clerkPublishableKey": "pk_test_x",
