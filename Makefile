@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin pin-images requirements
+.PHONY: help plan graph status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ preview: images ## show what `make up` would change
 
 plan: images ## what `make up` would change, as a document: make plan DRIFT=1 EXPECT=<fingerprint>
 	@$(VENV) -m local.stack plan
+
+graph: images ## who sees what, drawn as Markdown and as a page; DIFF=1 marks what is not as it was deployed
+	@$(VENV) -m local.stack graph
 
 refresh: tools ## read back what is really there (drift)
 	@$(VENV) -m local.stack refresh

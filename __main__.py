@@ -100,6 +100,8 @@ outputs: dict[str, pulumi.Input[str]] = {
 }
 if settings.hasura.jwt.header:
     outputs["jwtHeader"] = json.dumps(settings.hasura.jwt.header)
+if settings.hasura.jwt.audience:
+    outputs["jwtAudience"] = json.dumps(list(settings.hasura.jwt.audience))
 outputs |= table_outputs(settings.proof)
 if settings.proof.enabled:
     proof = RowIsolationProof(

@@ -175,6 +175,31 @@ def plan(stack: str, environment: Mapping[str, str]) -> None:
         raise SystemExit(code)
 
 
+def graph(stack: str, environment: Mapping[str, str]) -> None:
+    """Draws the identity chain and who may do what as Markdown and as a page into GRAPH_FOLDER (.local/graph).
+
+    DIFF=1 marks what is not as it was deployed.
+    """
+    _start(stack, environment)
+    folder = Path(environment.get("GRAPH_FOLDER") or ROOT / ".local" / "graph")
+    markdown, page = folder / f"{stack}.md", folder / f"{stack}.html"
+    for left in (markdown, page):
+        left.unlink(missing_ok=True)
+    diff = ["--diff"] if environment.get("DIFF") not in (None, "", "0") else []
+    _run_module(
+        "components.graph",
+        "--stack",
+        stack,
+        "--markdown",
+        str(markdown),
+        "--html",
+        str(page),
+        *diff,
+        environment=environment,
+    )
+    print(f"Drawn: {page} (open it in a browser) and {markdown}.")
+
+
 def refresh(stack: str, environment: Mapping[str, str]) -> None:
     """Reads back what is really there, so that the next preview shows drift."""
     _require(stack, environment)
@@ -291,6 +316,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
         up,
         preview,
         plan,
+        graph,
         refresh,
         outputs,
         prove,

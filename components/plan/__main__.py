@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
-
-from rich.console import Console
 
 from components.plan import json_shape, markdown, preview
 from components.plan.document import EXIT_CODES, Plan, make, pending
 from components.plan.events import EventError, parse, read
 from components.plan.files import read_files
+from components.plan.progress import progress
 from components.plan.redaction import Redact, redactor
 
 ANOTHER: Final = 4
@@ -116,7 +114,7 @@ def _plan(parsed: argparse.Namespace) -> Plan:
             preview.Printed(events=tuple(parsed.events), beside=""), parsed.stack, parsed.drift, root, redact
         )
     stack = parsed.stack or preview.selected_stack(root, environment)
-    with _progress(stack) as on_line:
+    with progress(stack) as on_line:
         printed = preview.run(
             stack,
             root,
@@ -141,25 +139,6 @@ def _of(printed: preview.Printed, stack: str, drift: bool, root: Path, redact: R
         drift=drift,
         also_said=redact(printed.beside),
     )
-
-
-@contextmanager
-def _progress(stack: str) -> Iterator[Callable[[str], None]]:
-    """Tells the person who waits how far the preview is, on standard error."""
-    console = Console(stderr=True)
-    steps = 0
-
-    with console.status(f"previewing {stack}") as status:
-
-        def on_line(line: str) -> None:
-            nonlocal steps
-            if '"resourcePreEvent"' in line[:80]:
-                steps += 1
-                status.update(f"previewing {stack}: {steps} steps")
-
-        if not console.is_terminal:
-            console.print(f"previewing {stack} ...")
-        yield on_line
 
 
 def _write(path: Path, text: str) -> None:

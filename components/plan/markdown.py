@@ -210,7 +210,7 @@ def _template(template: Template) -> Iterator[str]:
     # What changes stands first.
     rows.sort(key=lambda row: row[1] == row[2])
     yield ""
-    yield from _table(
+    yield from table(
         ("claim or setting", "before", "after"),
         (
             (name, _cell(before), "the same" if before == after else f"**{_cell(after)}**")
@@ -231,7 +231,7 @@ def _resources(resources: Sequence[ResourceChange], detail: Detail) -> Iterator[
     yield ""
     yield "## Resources"
     yield ""
-    yield from _table(
+    yield from table(
         ("", "resource", "what it means", "properties that change"),
         (
             (r.operation, f"{r.noun} {code(r.name)}", r.meaning.says, ", ".join(r.changed))
@@ -285,7 +285,8 @@ def _cut(lines: Sequence[str], detail: Detail) -> Iterator[str]:
         yield f"- ... and {len(lines) - detail.entries} more; the JSON has all."
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table; cells are Markdown of one line."""
     row: Callable[[Sequence[str]], str] = lambda cells: f"| {' | '.join(cells)} |"  # noqa: E731 (typed)
     yield row(head)
     yield row(["---"] * len(head))

@@ -7,7 +7,7 @@ old form, with ``$``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -175,6 +175,32 @@ def _in_one_case(of: Json) -> Json:
 def is_session_variable(text: str) -> bool:
     """Whether a text in a permission stands for a session variable (`isSessionVariable` in Hasura's source)."""
     return text.lower().startswith("x-hasura-")
+
+
+def session_variables(expression: Json) -> tuple[tuple[str, str], ...]:
+    """The session variables that an expression compares with, in its order: the column's path (`owner.team_id`, or
+    `public.members: id` behind `_exists`) and the variable in lower case.
+
+    A variable's name counts only where it is the whole operand, as in Hasura.
+    """
+    return tuple(dict.fromkeys(_variables(parse(expression), "")))
+
+
+def _variables(formula: Formula, path: str) -> Iterator[tuple[str, str]]:
+    match formula:
+        case All(parts) | Any(parts):
+            for part in parts:
+                yield from _variables(part, path)
+        case Not(part):
+            yield from _variables(part, path)
+        case Related(name, part):
+            yield from _variables(part, f"{path}{name}.")
+        case Exists(table, part):
+            yield from _variables(part, f"{table}: ")
+        case Compared(column, _, of):
+            operand = json.loads(of)
+            if isinstance(operand, str) and is_session_variable(operand):
+                yield f"{path}{column}", operand.lower()
 
 
 def always(formula: Formula) -> bool:
