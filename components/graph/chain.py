@@ -159,8 +159,10 @@ def _claims(side: Side) -> Lines:
 
 
 def _claim(path: tuple[str, ...], side: Side) -> str:
-    within = path[0] == namespace(side) and len(path) > 1
-    return written((HASURA_NAMESPACE, *path[1:])) if within else written(path)
+    if path[0] != namespace(side) or len(path) == 1:
+        return written(path)
+    # Hasura reads their names in any case.
+    return written((HASURA_NAMESPACE, path[1].lower(), *path[2:]))
 
 
 def _claim_value(of: Json) -> str:

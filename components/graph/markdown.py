@@ -7,7 +7,7 @@ from typing import Final
 
 from components.graph.marks import EFFECTS, Item
 from components.graph.matrix import OPERATIONS, Cell, Grant, Role, Table
-from components.graph.mermaid import flowchart
+from components.graph.mermaid import flowcharts
 from components.graph.picture import Picture
 from components.graph.variables import Use, Variable
 from components.plan.markdown import table
@@ -31,9 +31,14 @@ def _lines(picture: Picture) -> Iterator[str]:
     yield ""
     yield "## From signing in to a row"
     yield ""
-    yield "```mermaid"
-    yield flowchart(picture)
-    yield "```"
+    for drawn in flowcharts(picture):
+        if drawn.role:
+            yield ""
+            yield f"### As role {code(drawn.role)}"
+            yield ""
+        yield "```mermaid"
+        yield drawn.text
+        yield "```"
     if picture.comparison == "compared":
         yield from _chain_differences(picture)
     yield ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from components.graph.chain import Link
@@ -12,8 +13,10 @@ from components.graph.matrix import Matrix, Role, RoleOnTable, Table
 from components.graph.picture import Picture
 from components.graph.spans import plain
 
+MOST_IN_ONE: Final = 6
+"""Pairs of a role and a table up to which everything is one picture."""
 MOST_TABLES: Final = 12
-"""Tables that are drawn; a picture of more is read by nobody. Those that differ come first."""
+"""Tables of a role that are drawn; a picture of more is read by nobody. Those that differ come first."""
 LONGEST: Final = 90
 """Characters of a line in a box from which on it is cut; the tables of the document have all."""
 
@@ -25,40 +28,49 @@ _STYLES: Final = (
 _WIDTH: Final = '%%{init: {"flowchart": {"wrappingWidth": 440}}}%%'
 """Addresses fit a line; the usual 200 pixels break them."""
 # A percent sign begins a comment, a backtick Markdown, an angle bracket a tag.
+_BEFORE_ESCAPE: Final = re.compile(r":(?=\S*#)")
+"""A colon that would have Mermaid take what follows for a colour, were the word `style` before it."""
 _SPECIAL: Final = re.compile(r"[#\"<>&%`]")
 
 
-def flowchart(picture: Picture) -> str:
-    """The chain from the application to the rows, in the lines of a Mermaid block."""
-    chain = picture.chain
-    lines = [_WIDTH, "flowchart TB"]
+@dataclass(frozen=True, kw_only=True)
+class Flowchart:
+    """One picture: the lines of a Mermaid block. `role` is empty for the chain itself."""
+
+    role: str
+    text: str
+
+
+def flowcharts(picture: Picture) -> tuple[Flowchart, ...]:
+    """The chain from the application to the rows in one picture, or where that would be too wide, to the roles, and
+    one picture from each role to its rows."""
+    roles = given_roles(picture.matrix)
+    reached = {role.name: _reached(picture.matrix, role) for role in roles}
+    whole = sum(map(len, reached.values())) <= MOST_IN_ONE
+    lines: list[str] = []
     marks: dict[str, Mark] = {}
-    for link in chain.links:
-        lines.append(f"    {link.key}[{_box(_lines(link))}]")
+    for link in picture.chain.links:
+        lines.append(f"{link.key}[{_box(_lines(link))}]")
         marks[link.key] = link.mark
     lines += [
-        f"    application -->|{_label('has the')}| template",
-        f"    template -->|{_label('signed in, getToken')}| token",
-        f"    application -->|{_label('publishes')}| jwks",
-        f"    token -->|{_label('with each request')}| engine",
-        f"    jwks -->|{_label('checked with')}| engine",
+        f"application -->|{_label('has the')}| template",
+        f"template -->|{_label('signed in, getToken')}| token",
+        f"application -->|{_label('publishes')}| jwks",
+        f"token -->|{_label('with each request')}| engine",
+        f"jwks -->|{_label('checked with')}| engine",
     ]
-    for line in _rows(picture.matrix, marks):
-        lines.append(f"    {line}")
-    used = {of for of in marks.values() if of}
-    lines += [f"    {style}" for style in _STYLES if style.split()[1] in used]
-    for of in ("added", "changed", "removed"):
-        marked = [node for node, found in marks.items() if found == of]
-        if marked:
-            lines.append(f"    class {','.join(marked)} {of}")
-    return "\n".join(lines)
-
-
-def drawn(matrix: Matrix) -> tuple[Table, ...]:
-    """The tables that are drawn: of those that a role with a token may use."""
-    given = {role.name for role in given_roles(matrix)}
-    reached = [table for table in matrix.tables if any(role.role in given for role in table.roles)]
-    return tuple(sorted(reached, key=lambda table: not table.differs)[:MOST_TABLES])
+    tables: dict[str, str] = {}
+    for number, role in enumerate(roles):
+        lines += [_role(role, number, marks), f"engine -->|{_label('as')}| role{number}"]
+        if whole:
+            lines += _tables(reached[role.name], number, tables, marks)
+    found = [Flowchart(role="", text=_drawn("TB", lines, marks))]
+    for number, role in enumerate(roles) if not whole else ():
+        if reached[role.name]:
+            own: dict[str, Mark] = {}
+            beneath = [_role(role, number, own), *_tables(reached[role.name], number, {}, own)]
+            found.append(Flowchart(role=role.name, text=_drawn("LR", beneath, own)))
+    return tuple(found)
 
 
 def given_roles(matrix: Matrix) -> tuple[Role, ...]:
@@ -66,32 +78,48 @@ def given_roles(matrix: Matrix) -> tuple[Role, ...]:
     return tuple(role for role in matrix.roles if role.given != "no" or role.was_given)
 
 
-def _rows(matrix: Matrix, marks: dict[str, Mark]) -> Iterator[str]:
-    roles = {role.name: f"role{number}" for number, role in enumerate(given_roles(matrix))}
-    for role in given_roles(matrix):
-        node = roles[role.name]
-        marks[node] = role.mark
-        says = _GIVEN[role.given]
-        yield f"{node}({_box([f'role {_code(role.name)}', says])})"
-        yield f"engine -->|{_label('as')}| {node}"
-    shown = drawn(matrix)
-    for number, table in enumerate(shown):
-        node = f"table{number}"
-        marks[node] = table.mark
-        yield f"{node}[({_box([f'table {_code(table.name)}'])})]"
-        for role_number, on_table in enumerate(role for role in table.roles if role.role in roles):
-            rows = f"rows{number}_{role_number}"
-            marks[rows] = on_table.mark
-            operations = [
-                cell.operation for cell in on_table.cells if cell.now or (cell.was and on_table.mark)
-            ]
-            yield f"{roles[on_table.role]} -->|{_label(', '.join(operations))}| {node}"
-            yield f"{node} --> {rows}{{{{{_box(_row_lines(on_table))}}}}}"
-    reached = sum(any(role.role in roles for role in table.roles) for table in matrix.tables)
-    if reached > len(shown):
-        yield f"more[{_box([f'and {reached - len(shown)} more tables, in the matrix below'])}]"
-        for node in roles.values():
-            yield f"{node} --> more"
+def _drawn(direction: str, lines: Sequence[str], marks: Mapping[str, Mark]) -> str:
+    used = {of for of in marks.values() if of}
+    classes = [style for style in _STYLES if style.split()[1] in used]
+    for of in ("added", "changed", "removed"):
+        if marked := [node for node, found in marks.items() if found == of]:
+            classes.append(f"class {','.join(marked)} {of}")
+    return "\n".join([_WIDTH, f"flowchart {direction}", *(f"    {line}" for line in [*lines, *classes])])
+
+
+def _reached(matrix: Matrix, role: Role) -> tuple[tuple[Table, RoleOnTable], ...]:
+    """The tables of a role, those that differ first."""
+    found = [(table, on) for table in matrix.tables for on in table.roles if on.role == role.name]
+    return tuple(sorted(found, key=lambda of: not (of[0].mark or of[1].mark)))
+
+
+def _role(role: Role, number: int, marks: dict[str, Mark]) -> str:
+    marks[f"role{number}"] = role.mark
+    return f"role{number}({_box([f'role {_code(role.name)}', _GIVEN[role.given]])})"
+
+
+def _tables(
+    reached: Sequence[tuple[Table, RoleOnTable]],
+    number: int,
+    drawn: dict[str, str],
+    marks: dict[str, Mark],
+) -> Iterator[str]:
+    """A role's tables and its rows in them. `drawn` are the nodes of tables that stand in the picture already."""
+    for table, on_table in reached[:MOST_TABLES]:
+        if table.name not in drawn:
+            node = drawn[table.name] = f"table{len(drawn)}"
+            marks[node] = table.mark
+            yield f"{node}[({_box([f'table {_code(table.name)}'])})]"
+        node = drawn[table.name]
+        rows = f"rows{number}_{node.removeprefix('table')}"
+        marks[rows] = on_table.mark
+        gone = on_table.mark == "removed"
+        operations = [cell.operation for cell in on_table.cells if (cell.was if gone else cell.now)]
+        yield f"role{number} -->|{_label(', '.join(operations))}| {node}"
+        yield f"{node} --> {rows}{{{{{_box(_row_lines(on_table))}}}}}"
+    if (more := len(reached) - MOST_TABLES) > 0:
+        yield f"more{number}[{_box([f'and {more} more tables, in the table below'])}]"
+        yield f"role{number} --> more{number}"
 
 
 _GIVEN: Final = {
@@ -127,7 +155,8 @@ def _lines(link: Link) -> list[str]:
 
 
 def _box(lines: Iterable[str]) -> str:
-    return '"' + "<br/>".join(lines) + '"'
+    text = "<br/>".join(lines)
+    return f'"{_BEFORE_ESCAPE.sub("#58;", text)}"'
 
 
 def _label(text: str) -> str:

@@ -1,7 +1,7 @@
 // Finds tables by name, role or words. Without it the page shows all of them.
 const find = document.querySelector('.find');
-const text = find.querySelector('input[type=search]');
-const differing = find.querySelector('input[type=checkbox]');
+const text = find?.querySelector('input[type=search]');
+const differing = find?.querySelector('input[type=checkbox]');
 const nothing = document.getElementById('nothing-found');
 
 function show() {
@@ -17,6 +17,7 @@ function show() {
   nothing.hidden = found > 0;
 }
 
-find.hidden = false;
-text.addEventListener('input', show);
+// A stack without a table has nothing to find.
+find?.removeAttribute('hidden');
+text?.addEventListener('input', show);
 differing?.addEventListener('change', show);

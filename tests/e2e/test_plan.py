@@ -138,6 +138,23 @@ def test_a_pull_request_is_one_document(deployed: ProjectCopy) -> None:
         assert secret not in text + json.dumps(found)
 
 
+def test_the_same_is_drawn(deployed: ProjectCopy) -> None:
+    project = deployed
+    project.run("make", "graph", DIFF="1").ok()
+    drawn = {
+        kind: (project.folder / ".local" / "graph" / f"{project.stack}.{kind}").read_text()
+        for kind in ("md", "html")
+    }
+    # A claim, a table, what may be read of it, and what may be read of users.
+    assert "As the program wants it now: 4 differences from the last deployment" in drawn["md"]
+    assert "| `notes` **added** | `user` | read `author`, `body`, `id` of rows where" in drawn["md"]
+    assert "**less access: may no longer read `last_seen`**" in drawn["md"]
+    assert 'id="table-notes"' in drawn["html"]
+    outputs = project.outputs()
+    for secret in (outputs["adminSecret"], outputs["databaseUrl"].split(":")[2].split("@")[0]):
+        assert secret not in drawn["md"] + drawn["html"]
+
+
 def test_the_approved_plan_is_known_again_and_another_is_not(deployed: ProjectCopy) -> None:
     project = deployed
     approved, text = shape(project)["fingerprint"], document(project)
