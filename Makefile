@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin pin-images requirements
+.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ pin: ## fetch the vendor's checksums of the pinned versions into pins.json
 
 pin-images: tools ## write the digests of a stack's images into its file: make pin-images STACK=prod
 	@$(VENV) -m local.image_digests
+
+reference: setup-dev ## write docs/reference/settings.md from Pulumi.yaml
+	@$(VENV) -m local.settings_reference
 
 requirements: setup-dev ## pin what the requirements*.in files name, with hashes
 	@for file in requirements requirements-dev local/images/stand-ins/requirements; do \

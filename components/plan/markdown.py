@@ -128,7 +128,7 @@ def _drift(plan: Plan, drift: Sequence[PlannedChange], detail: Detail) -> Iterat
         f"- {'' if change.risk is Risk.NONE else f'**{change.risk.title}:** '}{change.words}"
         for change in drift
     ]
-    lines += [f"- Not looked at: {_text(text)}" for text in plan.not_seen]
+    lines += [f"- Not looked at: {prose(text)}" for text in plan.not_seen]
     yield from _cut(lines, detail)
     if drift:
         yield ""
@@ -160,7 +160,7 @@ def _migrations(plan: Plan, detail: Detail) -> Iterator[str]:
         yield f"... and {_count(len(plan.migrations) - detail.entries, 'more migration')}; the JSON has all."
     if plan.dumps or plan.rehearsals:
         yield ""
-        yield from _cut([f"- {_text(said)}" for said in (*plan.dumps, *plan.rehearsals)], detail)
+        yield from _cut([f"- {prose(said)}" for said in (*plan.dumps, *plan.rehearsals)], detail)
     yield from _findings("Lint of other files", left, detail, level=3)
 
 
@@ -245,7 +245,7 @@ def _resources(resources: Sequence[ResourceChange], detail: Detail) -> Iterator[
 
 def _policies(plan: Plan, detail: Detail) -> Iterator[str]:
     lines = (
-        f"- **{_text(p.level)}** {code(p.policy)}{f' on {code(p.resource)}' if p.resource else ''}: {_text(p.text)}"
+        f"- **{prose(p.level)}** {code(p.policy)}{f' on {code(p.resource)}' if p.resource else ''}: {prose(p.text)}"
         for p in plan.policies
     )
     yield from _section("Policies", lines, detail)
@@ -256,7 +256,7 @@ def _findings(title: str, findings: Sequence[Remark], detail: Detail, *, level: 
 
 
 def _finding(finding: Remark) -> str:
-    return f"{code(finding.where)}: {_text(finding.text)}" if finding.where else _text(finding.text)
+    return f"{code(finding.where)}: {prose(finding.text)}" if finding.where else prose(finding.text)
 
 
 def _warnings(plan: Plan, detail: Detail) -> Iterator[str]:
@@ -265,7 +265,7 @@ def _warnings(plan: Plan, detail: Detail) -> Iterator[str]:
     yield ""
     yield f"<details><summary>{_count(len(plan.warnings), 'remark')} of the preview</summary>"
     yield ""
-    yield from _cut([f"- {_text(warning)}" for warning in plan.warnings], detail)
+    yield from _cut([f"- {prose(warning)}" for warning in plan.warnings], detail)
     yield ""
     yield "</details>"
 
@@ -308,7 +308,7 @@ def _fenced(text: str, language: str) -> Iterator[str]:
 _FORMATTING: Final = re.compile(r"([\\`*\[\]<>#|~@!]|(?<![^\W_])_|_(?![^\W_]))")
 
 
-def _text(said: str) -> str:
+def prose(said: str) -> str:
     """Somebody's sentence, in which nothing formats and nobody is addressed."""
     line = printable(" ".join(said.split()))
     spans = re.split(r"(`+[^`]+`+)", line)
