@@ -179,7 +179,7 @@ def is_session_variable(text: str) -> bool:
 
 def session_variables(expression: Json) -> tuple[tuple[str, str], ...]:
     """The session variables that an expression compares with, in its order: the column's path (`owner.team_id`, or
-    `public.members: id` behind `_exists`) and the variable in lower case.
+    `_exists(public.members).id` behind `_exists`) and the variable in lower case.
 
     A variable's name counts only where it is the whole operand, as in Hasura.
     """
@@ -196,7 +196,7 @@ def _variables(formula: Formula, path: str) -> Iterator[tuple[str, str]]:
         case Related(name, part):
             yield from _variables(part, f"{path}{name}.")
         case Exists(table, part):
-            yield from _variables(part, f"{table}: ")
+            yield from _variables(part, f"{path}_exists({table}).")
         case Compared(column, _, of):
             operand = json.loads(of)
             if isinstance(operand, str) and is_session_variable(operand):

@@ -400,6 +400,8 @@ def test_the_jwt_secret_follows_the_configuration() -> None:
         "claims_namespace": "https://example.com/claims",
         "header": {"type": "Cookie", "name": "session"},
     }
+    assert json.loads(graph.outputs["jwtAudience"]) == ["api"]
+    assert "jwtAudience" not in production().outputs
     template = graph.resources["JwtTemplate/jwt-template"].inputs
     assert set(template["claims"]) == {"https://example.com/claims", "aud"}
     assert template["claims_namespace"] == "https://example.com/claims"

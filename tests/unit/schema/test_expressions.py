@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.hasura.json_types import Json
-from components.schema.expressions import compared, rows
+from components.schema.expressions import compared, rows, session_variables
 
 OWN: Json = {"id": {"_eq": "X-Hasura-User-Id"}}
 TEAM: Json = {"members": {"user_id": {"_eq": "X-Hasura-User-Id"}}}
@@ -66,6 +66,35 @@ WORDS: list[tuple[Json, str]] = [
 @pytest.mark.parametrize(("expression", "words"), WORDS, ids=lambda case: str(case)[:40])
 def test_words(expression: Json, words: str) -> None:
     assert rows(expression) == words
+
+
+VARIABLES: list[tuple[Json, list[tuple[str, str]]]] = [
+    ({}, []),
+    ({"id": {"_eq": "X-Hasura-User-Id"}}, [("id", "x-hasura-user-id")]),
+    ({"id": {"_eq": "user_1"}}, []),
+    ({"id": {"_in": ["X-Hasura-User-Id"]}}, []),
+    ({"id": {"_in": "x-hasura-Ids"}}, [("id", "x-hasura-ids")]),
+    (
+        {
+            "_or": [
+                {"id": {"$eq": "X-Hasura-A"}},
+                {"_not": {"id": {"_eq": "X-Hasura-A"}, "b": {"_gt": "X-Hasura-B"}}},
+            ]
+        },
+        [("id", "x-hasura-a"), ("b", "x-hasura-b")],
+    ),
+    ({"team": {"members": {"user_id": {"_eq": "X-Hasura-A"}}}}, [("team.members.user_id", "x-hasura-a")]),
+    (
+        {"_exists": {"_table": "members", "_where": {"id": {"_eq": "X-Hasura-A"}}}},
+        [("_exists(public.members).id", "x-hasura-a")],
+    ),
+    ("X-Hasura-A", []),
+]
+
+
+@pytest.mark.parametrize(("expression", "found"), VARIABLES, ids=lambda case: str(case)[:40])
+def test_session_variables(expression: Json, found: list[tuple[str, str]]) -> None:
+    assert list(session_variables(expression)) == found
 
 
 def test_what_is_cut_still_differs() -> None:
