@@ -1,8 +1,8 @@
 """What a production stack must not be, as a list of rules in one place.
 
 `Pulumi.yaml` has the safe defaults, and a stack's file loosens them where it has reason to. `production: true`
-refuses what is loosened. Pure, over the settings, and without Pulumi, so that a policy pack holds other programs to
-the same rules.
+refuses what is loosened. Pure, over the settings. The policy pack (`policy/`) holds the resources themselves to
+the same, also those that other code adds.
 """
 
 from __future__ import annotations
@@ -31,8 +31,14 @@ class Rule:
     broken: Callable[[Settings], bool]
 
 
-def _image_without_digest(image: str) -> bool:
-    return "@sha256:" not in image
+def has_digest(image: str) -> bool:
+    """Whether an image is named by its digest, so that a registry gives this one or none."""
+    return "@sha256:" in image
+
+
+def is_every_origin(domain: str) -> bool:
+    """Whether an entry of Hasura's CORS domains lets every web site call the API."""
+    return domain.strip() in ("*", "http://*", "https://*")
 
 
 def _postgres(broken: Callable[[PostgresSettings], bool]) -> Callable[[Settings], bool]:
@@ -74,13 +80,13 @@ RULES: Final[tuple[Rule, ...]] = (
         key="postgresImage",
         reason="has no digest, so a registry may give another image under the same tag",
         remedy="make pin-images STACK={stack}",
-        broken=_postgres(lambda postgres: _image_without_digest(postgres.image)),
+        broken=_postgres(lambda postgres: not has_digest(postgres.image)),
     ),
     Rule(
         key="hasuraImage",
         reason="has no digest, so a registry may give another image under the same tag",
         remedy="make pin-images STACK={stack}",
-        broken=lambda settings: _image_without_digest(settings.hasura.image),
+        broken=lambda settings: not has_digest(settings.hasura.image),
     ),
     Rule(
         key="protectData",
@@ -122,9 +128,7 @@ RULES: Final[tuple[Rule, ...]] = (
         key="hasuraCorsDomains",
         reason="lets every web site call the API with a user's token",
         remedy="pulumi config set --path 'hasuraCorsDomains[0]' https://app.example.com",
-        broken=lambda settings: any(
-            domain in ("*", "http://*", "https://*") for domain in settings.hasura.cors_domains
-        ),
+        broken=lambda settings: any(map(is_every_origin, settings.hasura.cors_domains)),
     ),
     Rule(
         key="pidsLimit",

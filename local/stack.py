@@ -22,6 +22,7 @@ from local import toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PARTS: Final = ("postgres", "postgres-files", "clerk", "hasura", "hasura-files")
+POLICY_PACK: Final = "policy"
 PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
 """With these `components.plan` ends when there is a plan."""
 
@@ -30,14 +31,14 @@ class CommandError(Exception):
     """A command cannot do what it was asked. The message says what to do."""
 
 
-def _pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
+def pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
     """Runs the CLI with its output on the terminal. Raises CommandError when it fails."""
     code = subprocess.run(["pulumi", *arguments], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603, S607
     if code != 0:
         raise CommandError(f"`pulumi {arguments[0]}` failed (exit code {code}); what it said is above.")
 
 
-def _ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
+def ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
     """What the CLI prints, for reading. Raises CommandError with what it says when it fails."""
     asked = subprocess.run(  # noqa: S603
         ["pulumi", *arguments],  # noqa: S607
@@ -63,7 +64,7 @@ def _run_module(*arguments: str, environment: Mapping[str, str]) -> None:
 
 def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
     """How many resources the stack has, or None when there is no such stack."""
-    for entry in json.loads(_ask_pulumi("stack", "ls", "--json", environment=environment)):
+    for entry in json.loads(ask_pulumi("stack", "ls", "--json", environment=environment)):
         if entry["name"].split("/")[-1] == stack:
             return int(entry.get("resourceCount") or 0)
     return None
@@ -92,7 +93,7 @@ def _docker_objects(stack: str, environment: Mapping[str, str]) -> dict[str, lis
     return found
 
 
-def _start(stack: str, environment: Mapping[str, str]) -> None:
+def start(stack: str, environment: Mapping[str, str]) -> None:
     """Makes the stack where there is none, unless somebody else's is already on the Docker host."""
     resources = _resources(stack, environment)
     # A first deployment that was refused leaves the stack itself in the state, and nothing of Docker's.
@@ -106,23 +107,28 @@ def _start(stack: str, environment: Mapping[str, str]) -> None:
             f"  Its state was lost: what follows removes it, with its data.\n{removal}"
         )
     if resources is None:
-        _pulumi("stack", "init", stack, environment=environment)
+        pulumi("stack", "init", stack, environment=environment)
     else:
         # The selection is kept beside the tools, and so is forgotten when they change.
-        _ask_pulumi("stack", "select", stack, environment=environment)
+        ask_pulumi("stack", "select", stack, environment=environment)
 
 
-def _require(stack: str, environment: Mapping[str, str]) -> None:
+def require(stack: str, environment: Mapping[str, str]) -> None:
     if _resources(stack, environment) is None:
         raise CommandError(f"There is no stack {stack} here yet. `make up` brings it up.")
 
 
 def up(stack: str, environment: Mapping[str, str]) -> None:
     """Brings the stack up, proves it, and says what to do next."""
-    _start(stack, environment)
-    before = _outputs(stack, environment, secrets=False).get("provenAt")
-    _pulumi("up", "--yes", "--stack", stack, environment=environment)
-    after = _outputs(stack, environment, secrets=False)
+    start(stack, environment)
+    print(_next_steps(deploy(stack, environment, *_policy(stack, environment))))
+
+
+def deploy(stack: str, environment: Mapping[str, str], *arguments: str) -> dict[str, str]:
+    """`pulumi up` with further arguments, then a proof where the deployment made none. Gives the outputs."""
+    before = outputs_of(stack, environment, secrets=False).get("provenAt")
+    pulumi("up", "--yes", "--stack", stack, *arguments, environment=environment)
+    after = outputs_of(stack, environment, secrets=False)
     if after.get("provenAt") in (None, before):
         if after["publishableKey"].startswith("pk_live_") and not _proof_allowed(stack, environment):
             print("\nNot proven: real people sign in here, and proofInProduction is not true.")
@@ -131,37 +137,63 @@ def up(stack: str, environment: Mapping[str, str]) -> None:
     else:
         report = _report(stack, environment)
         print(f"\nProven by two throwaway users, as a part of this deployment:\n{report}")
-    print(_next_steps(after))
+    return after
 
 
 def _proof_allowed(stack: str, environment: Mapping[str, str]) -> bool:
     """Whether a production instance of Clerk may be given throwaway users."""
-    listed = json.loads(_ask_pulumi("config", "--json", "--stack", stack, environment=environment))
-    return bool(listed.get(f"{PROJECT}:proofInProduction", {}).get("value") == "true")
+    return _is_true("proofInProduction", stack, environment)
+
+
+def _is_true(key: str, stack: str, environment: Mapping[str, str]) -> bool:
+    """Whether a stack sets a key of its configuration to true."""
+    listed = json.loads(ask_pulumi("config", "--json", "--stack", stack, environment=environment))
+    return bool(listed.get(f"{PROJECT}:{key}", {}).get("value") == "true")
+
+
+def _policy(stack: str, environment: Mapping[str, str]) -> list[str]:
+    """The policy pack, for a stack that is held to it; others are told of it by `plan`."""
+    return ["--policy-pack", POLICY_PACK] if _is_true("production", stack, environment) else []
 
 
 def preview(stack: str, environment: Mapping[str, str]) -> None:
     """Shows what `up` would change."""
-    _start(stack, environment)
-    _pulumi("preview", "--diff", "--stack", stack, environment=environment)
+    start(stack, environment)
+    pulumi("preview", "--diff", "--stack", stack, *_policy(stack, environment), environment=environment)
 
 
 def plan(stack: str, environment: Mapping[str, str]) -> None:
     """Writes what `up` would change as Markdown and JSON into PLAN_FOLDER (.local/plan), and prints it.
 
     DRIFT=1 looks at what is really there as well, EXPECT names the fingerprint of the plan that was approved,
-    POLICY_PACKS are folders of policy packs. Ends with another code than 0 only where there is no plan, or another
-    one than the expected: make knows no third one. The code of the plan itself is in the JSON.
+    POLICY_PACKS are folders of policy packs, in place of the project's own. Ends with another code than 0 only where
+    there is no plan, or another one than the expected: make knows no third one. The code of the plan itself is in
+    the JSON.
     """
-    _start(stack, environment)
+    start(stack, environment)
+    make_plan(stack, environment)
+
+
+def plan_files(stack: str, environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """Where the plan of a stack is written: as Markdown, and as JSON."""
     folder = Path(environment.get("PLAN_FOLDER") or ROOT / ".local" / "plan")
-    markdown, shape = folder / f"{stack}.md", folder / f"{stack}.json"
+    return folder / f"{stack}.md", folder / f"{stack}.json"
+
+
+def looks_for_drift(environment: Mapping[str, str]) -> bool:
+    """Whether DRIFT asks to look at what is really there."""
+    return environment.get("DRIFT") not in (None, "", "0")
+
+
+def make_plan(stack: str, environment: Mapping[str, str]) -> None:
+    """The same for a stack that is there."""
+    markdown, shape = plan_files(stack, environment)
     arguments = ["--stack", stack, "--markdown", str(markdown), "--json", str(shape)]
-    if environment.get("DRIFT") not in (None, "", "0"):
+    if looks_for_drift(environment):
         arguments.append("--drift")
     if expected := environment.get("EXPECT"):
         arguments += ["--expect", expected]
-    for pack in (environment.get("POLICY_PACKS") or "").split():
+    for pack in environment.get("POLICY_PACKS", POLICY_PACK).split():
         arguments += ["--policy-pack", pack]
     for left in (markdown, shape):
         left.unlink(missing_ok=True)
@@ -180,7 +212,7 @@ def graph(stack: str, environment: Mapping[str, str]) -> None:
 
     DIFF=1 marks what is not as it was deployed.
     """
-    _start(stack, environment)
+    start(stack, environment)
     folder = Path(environment.get("GRAPH_FOLDER") or ROOT / ".local" / "graph")
     markdown, page = folder / f"{stack}.md", folder / f"{stack}.html"
     for left in (markdown, page):
@@ -202,12 +234,12 @@ def graph(stack: str, environment: Mapping[str, str]) -> None:
 
 def refresh(stack: str, environment: Mapping[str, str]) -> None:
     """Reads back what is really there, so that the next preview shows drift."""
-    _require(stack, environment)
-    _pulumi("refresh", "--yes", "--stack", stack, environment=environment)
+    require(stack, environment)
+    pulumi("refresh", "--yes", "--stack", stack, environment=environment)
 
 
-def _outputs(stack: str, environment: Mapping[str, str], *, secrets: bool) -> dict[str, str]:
-    shown = _ask_pulumi(
+def outputs_of(stack: str, environment: Mapping[str, str], *, secrets: bool) -> dict[str, str]:
+    shown = ask_pulumi(
         "stack",
         "output",
         "--json",
@@ -221,7 +253,7 @@ def _outputs(stack: str, environment: Mapping[str, str], *, secrets: bool) -> di
 
 def _report(stack: str, environment: Mapping[str, str]) -> str:
     """The table of the proof that the stack has made of itself, as its state keeps it."""
-    exported = _ask_pulumi("stack", "export", "--stack", stack, environment=environment)
+    exported = ask_pulumi("stack", "export", "--stack", stack, environment=environment)
     resources = json.loads(exported)["deployment"].get("resources", [])
     reports = [r["outputs"]["report"] for r in resources if r["type"].endswith("/proof:RowIsolation")]
     return "\n".join(reports)
@@ -229,13 +261,13 @@ def _report(stack: str, environment: Mapping[str, str]) -> str:
 
 def outputs(stack: str, environment: Mapping[str, str]) -> None:
     """Prints the outputs as JSON, secrets only when SECRETS=1."""
-    _require(stack, environment)
-    print(json.dumps(_outputs(stack, environment, secrets=environment.get("SECRETS") == "1"), indent=2))
+    require(stack, environment)
+    print(json.dumps(outputs_of(stack, environment, secrets=environment.get("SECRETS") == "1"), indent=2))
 
 
 def prove(stack: str, environment: Mapping[str, str]) -> None:
     """Runs the live proof of row isolation. Raises CommandError when it fails or cannot be made."""
-    _require(stack, environment)
+    require(stack, environment)
     code = subprocess.run(
         [sys.executable, "-m", "components.proof"],
         cwd=ROOT,
@@ -262,12 +294,12 @@ def down(stack: str, environment: Mapping[str, str]) -> None:
     if _resources(stack, environment) is None:
         print(f"There is no stack {stack} here; nothing to remove.")
         return
-    _pulumi("destroy", "--yes", "--stack", stack, environment=environment)
+    pulumi("destroy", "--yes", "--stack", stack, environment=environment)
 
 
 def shell(stack: str, environment: Mapping[str, str]) -> None:
     """Starts the user's shell with the tools on PATH."""
-    _start(stack, environment)
+    start(stack, environment)
     command = environment.get("SHELL", "/bin/sh")
     print(f"Stack {stack}; `pulumi` is on PATH here. `exit` ends this shell.")
     os.chdir(ROOT)

@@ -111,7 +111,11 @@ def make(
     )
     found_drift = by_risk(_drift(preview.found)) if drift else None
     if not preview.succeeded:
-        problems = said.errors or [f"policy {p.policy}: {p.text}" for p in preview.policies if _stops(p)]
+        problems = list(said.errors)
+        if stopping := sum(_stops(finding) for finding in preview.policies):
+            # The CLI says no more of them beside the findings.
+            problems = [text for text in problems if text.strip() != "preview failed"]
+            problems.append(f"it breaks mandatory policies ({stopping}), which stand under Policies")
         problems = problems or [also_said.strip() or "the preview ended without a word"]
         return replace(told, problems=tuple(problems))
     if said.not_seen and not found_drift:

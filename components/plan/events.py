@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
+from components import property_marks
 from components.hasura.json_types import Json, JsonObject
 from components.plan.redaction import SECRET, Redact
 
@@ -22,20 +23,6 @@ UNKNOWN: Final = "[known after the deployment]"
 
 STACK: Final = "pulumi:pulumi:Stack"
 
-_UNKNOWN: Final = frozenset(
-    {
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "030794c1-ac77-496b-92df-f27374a8bd58",
-        "e48ece36-62e2-4504-bad9-02848725956a",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    }
-)
-"""The CLI's marks for unknown values (`sdk/go/common/resource/plugin/rpc.go`)."""
-_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-"""The key that tells a secret from an object (`resource.SigKey`)."""
 _OPERATIONS: Final[Mapping[str, Operation]] = {
     "create": "create",
     "update": "update",
@@ -270,13 +257,13 @@ def _values(properties: Json, redact: Redact) -> JsonObject:
 
 def _value(value: Json, redact: Redact) -> Json:
     if isinstance(value, dict):
-        if _SIGNATURE in value:
+        if property_marks.SIGNATURE in value:
             return SECRET
         return {redact(k): _value(inner, redact) for k, inner in value.items() if k not in _NOT_A_PROPERTY}
     if isinstance(value, list):
         return [_value(inner, redact) for inner in value]
     if isinstance(value, str):
-        return UNKNOWN if value in _UNKNOWN else redact(value)
+        return UNKNOWN if value in property_marks.UNKNOWN else redact(value)
     # Pulumi knows one kind of number only.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

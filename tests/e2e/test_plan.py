@@ -155,11 +155,54 @@ def test_the_same_is_drawn(deployed: ProjectCopy) -> None:
         assert secret not in drawn["md"] + drawn["html"]
 
 
+def test_the_policy_pack_speaks_of_what_the_plan_changes(deployed: ProjectCopy) -> None:
+    project = deployed
+    users = project.folder / "hasura_metadata" / "databases" / "default" / "tables" / "public_users.yaml"
+    sound = users.read_text()
+    users.write_text(sound.partition("      filter:")[0] + "      filter: {}\n")
+    exceptions = project.folder / "policy" / "exceptions.yaml"
+    before = exceptions.read_text()
+    subject = "default/users select user"
+    written = project.folder / "policies"
+
+    def found() -> dict[str, str]:
+        project.run("make", "plan", PLAN_FOLDER=str(written)).ok()
+        read = json.loads((written / f"{project.stack}.json").read_text())
+        return {one["policy"]: one["text"] for one in read["policies"]}
+
+    def except_until(day: str) -> None:
+        exceptions.write_text(
+            f"- rule: permission-filter\n  subject: {subject}\n  stacks: [{project.stack}]\n"
+            f"  reason: a test\n  by: a@example.com\n  until: {day}\n"
+        )
+
+    told = found()["permission-filter"]
+    assert (
+        "role `user` on `users` may read `email`, `id`, `name` of every row, though `id` says whose a row is"
+        in told
+    )
+    assert f"subject: `{subject}`" in told
+    assert (
+        f"- **advisory** `permission-filter` on `metadata`: {told}"
+        in (written / f"{project.stack}.md").read_text()
+    )
+    except_until("2999-12-31")
+    assert "permission-filter" not in found()
+    except_until("2020-12-31")
+    again = found()
+    assert again["permission-filter"] == told
+    assert again["exceptions"].startswith(
+        "policy/exceptions.yaml:1: the exception of `default/users select user`"
+    )
+    exceptions.write_text(before)
+    users.write_text(sound)
+
+
 def test_the_approved_plan_is_known_again_and_another_is_not(deployed: ProjectCopy) -> None:
     project = deployed
     approved, text = shape(project)["fingerprint"], document(project)
     again = project.folder / "again.md"
-    known = plan(project, "--expect", approved, "--markdown", str(again))
+    known = plan(project, "--expect", approved, "--markdown", str(again), "--policy-pack", "policy")
     assert known.code == 0, known.text
     assert again.read_text() == text, "byte by byte"
     again.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from components.container import Image
 from components.hasura.environment import SECRETS
 from components.proof.provider import INPUTS
 from local.images import stack as stack_images
+from policy import properties
+from policy.rules import RULES
 
 DYNAMIC = "pulumi-python:dynamic"
 STACK = "Stack/clerk-hasura-dev"
@@ -535,3 +538,45 @@ def _leaves(value: object) -> list[object]:
     if isinstance(value, list):
         return [leaf for item in value for leaf in _leaves(item)]
     return [value]
+
+
+SOUND = {
+    "clerkPublishableKey": keys.publishable_key_for("clerk.example.com", kind="live"),
+    "clerkSecretKey": "sk_live_" + "a" * 40,
+    "hasuraImage": "hasura/graphql-engine:v2.48.10@sha256:" + "0" * 64,
+    "postgresImage": "postgres:17.12-trixie@sha256:" + "0" * 64,
+    "hasuraCorsDomains": '["https://app.example.com"]',
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        ({}, []),
+        (EXTERNAL, []),
+        ({"jwtTemplateLifetime": "600"}, [("token-lifetime", "hasura lifetime")]),
+    ],
+    ids=["sound", "with a database of somebody else", "with long tokens"],
+)
+def test_the_policy_pack_finds_what_is_loosened_on_a_production_stack_and_nothing_else(
+    change: dict[str, str], broken: list[tuple[str, str]]
+) -> None:
+    graph = deploy(
+        stack_config("prod") | SOUND | change,
+        stack="prod",
+        encrypted=frozenset({"clerkSecretKey", *(key for key in change if key == "databaseUrl")}),
+    )
+    found = []
+    for registered in graph.resources.values():
+        # The mocks answer with a secret that anybody could guess.
+        text = json.dumps(registered.inputs).replace(
+            "value-of-hasura-admin-secret", secrets.token_urlsafe(32)
+        )
+        seen = properties.resource(
+            type_=registered.type,
+            name=registered.name,
+            properties=json.loads(text),
+            protect=registered.protect,
+        )
+        found += [(rule.name, violation.subject) for rule in RULES for violation in rule.check(seen)]
+    assert found == broken

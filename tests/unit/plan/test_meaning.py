@@ -443,9 +443,17 @@ def test_policies_are_told_and_a_mandatory_one_is_a_reason() -> None:
     assert "- **advisory** `no-open-filter` on `metadata`: users: filter is empty" in markdown.document(
         advisory
     )
-    mandatory = plan_of([policy("mandatory", "users: filter is empty"), ended("failed")])
+    broken = policy("mandatory", "users: filter is empty")
+    mandatory = plan_of([broken, said("preview failed", "error"), ended("failed")])
     assert mandatory.outcome == "failed"
-    assert mandatory.problems == ("policy no-open-filter: users: filter is empty",)
+    assert mandatory.problems == ("it breaks mandatory policies (1), which stand under Policies",)
+    assert "- **mandatory** `no-open-filter` on `metadata`: users: filter is empty" in markdown.document(
+        mandatory
+    )
+    also = plan_of(
+        [broken, said("hasuraPort: is taken", "error"), said("preview failed", "error"), ended("failed")]
+    )
+    assert also.problems == ("hasuraPort: is taken", *mandatory.problems)
     quiet = plan_of([policy("advisory", "users: filter is empty"), ended()])
     assert markdown.document(quiet) == "Plan of `dev`: nothing changes. (1 policy finding, in the JSON)\n"
 
