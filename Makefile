@@ -11,10 +11,10 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract doctor setup setup-dev env shell lint format pin pin-images requirements
+.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev env shell lint format pin pin-images requirements
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: setup ## set up, bring up the stack, prove that one user cannot see another's row
 	@$(VENV) -m local.stack up
@@ -109,6 +109,32 @@ test: setup-dev ## set up and run every test
 
 contract: setup-dev ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
 	@$(VENV) -m local.stack contract $(ENGINE_IMAGE)
+
+# What pipelines call (docs/ci.md). They work in the backend that the environment names.
+ci-plan: tools ## a pipeline: the plan of STACK; DRIFT=1, EXPECT=<fingerprint>
+	@$(VENV) -m pipeline plan
+
+ci-fingerprint: ## a pipeline: the fingerprint of the plan made last
+	@$(VENV) -m pipeline fingerprint
+
+ci-comment: ## a pipeline: the plan made last as the one comment under PULL_REQUEST
+	@$(VENV) -m pipeline comment
+
+ci-deploy: tools ## a pipeline: plan, stop unless it is EXPECT, deploy under the policy pack, prove
+	@$(VENV) -m pipeline deploy
+
+ci-drift-issue: ## a pipeline: open, update or close the one issue about drift of STACK
+	@$(VENV) -m pipeline drift-issue
+
+ci-review-up: STACK := dev
+ci-review-up: images ## a pipeline: the stack of PULL_REQUEST: up, proof, comment
+	@$(VENV) -m pipeline review-up
+
+ci-review-down: tools ## a pipeline: remove the stack of PULL_REQUEST
+	@$(VENV) -m pipeline review-down
+
+ci-review-sweep: tools ## a pipeline: remove stacks of pull requests that are not open any more
+	@$(VENV) -m pipeline review-sweep
 
 bench: setup-dev ## compare with the Hasura CLI and psql, side by side: make bench ARGS="--write --rounds 10"
 	@$(VENV) -m benchmarks $(ARGS)
