@@ -139,8 +139,8 @@ ci-review-sweep: tools ## a pipeline: remove stacks of pull requests that are no
 bench: setup-dev ## compare with the Hasura CLI and psql, side by side: make bench ARGS="--write --rounds 10"
 	@$(VENV) -m benchmarks $(ARGS)
 
-lint: setup-dev ## style, annotations, types
-	@$(VENV) -m ruff check . && $(VENV) -m ruff format --check . && $(VENV) -m mypy
+lint: setup-dev ## style, types, migrations, workflows, shell, secrets, links, vulnerabilities; ARGS=style
+	@$(VENV) -m local.lint $(ARGS)
 
 format: setup-dev ## rewrite the sources in the project's style
 	@$(VENV) -m ruff format . && $(VENV) -m ruff check --fix .

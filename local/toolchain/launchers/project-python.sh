@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the launchers: sets $project and $python.
 #
 # The Pulumi CLI starts plugins in the folder of the program, so the nearest

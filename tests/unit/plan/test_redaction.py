@@ -28,7 +28,7 @@ from tests.unit.plan.building import (
     template,
 )
 
-TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl"
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl"  # pragma: allowlist secret
 
 # A text, and what is left of it.
 REDACTED = [
@@ -47,10 +47,10 @@ REDACTED = [
     ("alter role r ENCRYPTED PASSWORD E'x'", "alter role r ENCRYPTED PASSWORD '[secret]'"),
     ("host=db password=' x '", "host=db password='[secret]'"),
     (
-        "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nafter",
+        "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nafter",  # pragma: allowlist secret
         "[secret]\nafter",
     ),
-    ("-----BEGIN PRIVATE KEY-----\nabc and no end", "[secret]"),
+    ("-----BEGIN PRIVATE KEY-----\nabc and no end", "[secret]"),  # pragma: allowlist secret
 ]
 KEPT = [
     "pk_test_MTI3LjAuMC4xOjQxMDI1JA is public",
