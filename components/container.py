@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_docker as docker
@@ -81,14 +82,20 @@ def vendors_user(image: str, part: str) -> str:
 
 
 def http_health_test(url: str) -> list[str]:
-    """A health check in Docker's form that passes when ``url`` answers with a status below 400.
+    """A health check in Docker's form that passes when ``url``, with its port, answers with a status of success.
 
-    Hasura's image brings curl, an image made of Python alone does not.
+    Hasura's image brings curl, an image made of Python alone does not. There the shell asks, since a check is made
+    every few seconds for as long as a container lives, and to start an interpreter takes twenty times as much.
     """
-    python = f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"
+    asked = urlsplit(url)
+    ask = (
+        f"exec 3<>/dev/tcp/{asked.hostname}/{asked.port}; "
+        f"printf 'GET {asked.path} HTTP/1.0\\r\\n\\r\\n' >&3; read -t 4 -r answer <&3; "
+        "case \\$answer in *' 2'??' '*) ;; *) exit 1;; esac"
+    )
     return [
         "CMD-SHELL",
-        f'if command -v curl >/dev/null; then curl -fsS {url}; else python3 -c "{python}"; fi',
+        f'if command -v curl >/dev/null; then curl -fsS {url}; else bash -c "{ask}"; fi',
     ]
 
 

@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
 import pytest
 
-from components.container import configured_image, docker_cpus, go_duration
+from components.container import configured_image, docker_cpus, go_duration, http_health_test
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """The status that the path names."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path[1:]))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Answers) as http:
+        Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize("tools", [("bash",), ("bash", "curl")])
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (204, True), (404, False), (500, False)])
+def test_health_of_what_answers(
+    server: str, tmp_path: Path, tools: tuple[str, ...], status: int, healthy: bool
+) -> None:
+    for tool in tools:
+        if (found := shutil.which(tool)) is None:
+            pytest.skip(f"no {tool} on this machine")
+        (tmp_path / tool).symlink_to(found)
+    assert (_checked(f"{server}/{status}", tmp_path) == 0) == healthy
+
+
+def test_what_does_not_answer_is_not_healthy(server: str, tmp_path: Path) -> None:
+    (tmp_path / "bash").symlink_to(shutil.which("bash") or "")
+    assert _checked("http://127.0.0.1:1/200", tmp_path) != 0
+
+
+def _checked(url: str, path: Path) -> int:
+    """The exit code of the check in a shell that finds the tools of one folder only."""
+    form, text = http_health_test(url)
+    assert form == "CMD-SHELL"
+    return subprocess.run(
+        ["/bin/sh", "-c", text], env={"PATH": str(path)}, capture_output=True, check=False
+    ).returncode
 
 
 @pytest.mark.parametrize(
