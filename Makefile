@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev env shell lint format pin pin-images requirements
+.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ refresh: tools ## read back what is really there (drift)
 
 outputs: tools ## the stack's outputs as JSON; SECRETS=1 shows secrets too
 	@$(VENV) -m local.stack outputs
+
+env: tools ## what a front end needs, as dotenv: make env FILE=.env.local ENV_PREFIX=VITE_
+	@$(VENV) -m local.stack env
 
 prove: tools ## prove again that one user cannot see another's row
 	@$(VENV) -m local.stack prove
@@ -97,8 +100,8 @@ images:
 setup-dev:
 	@$(PYTHON) -m local.toolchain setup --dev
 
-env: tools ## print the lines that put the tools on PATH, for eval
-	@$(PYTHON) -m local.toolchain env
+activate: tools ## print the lines that put the tools on PATH, for eval
+	@$(PYTHON) -m local.toolchain activate
 	@echo 'pulumi stack --show-name >/dev/null 2>&1 || pulumi stack select $(STACK) 2>/dev/null || :'
 
 shell: images ## a shell with the tools on PATH and the local stack selected

@@ -120,6 +120,11 @@ if settings.proof.enabled:
         ),
     )
     outputs["provenAt"] = proof.proven_at
+outputs["graphqlWsUrl"] = f"{engine.url.replace('http', 'ws', 1)}/v1/graphql"
+if clerk.proxy_url:
+    outputs["clerkProxyUrl"] = clerk.proxy_url
+if clerk.satellite_domain:
+    outputs["clerkSatelliteDomain"] = clerk.satellite_domain
 outputs |= {"adminSecret": engine.admin_secret, "databaseUrl": database.outside_url}
 for name, value in outputs.items():
     pulumi.export(name, value)

@@ -265,6 +265,15 @@ def outputs(stack: str, environment: Mapping[str, str]) -> None:
     print(json.dumps(outputs_of(stack, environment, secrets=environment.get("SECRETS") == "1"), indent=2))
 
 
+def env(stack: str, environment: Mapping[str, str]) -> None:
+    """Prints what a front end needs as dotenv, or writes it into FILE; ENV_PREFIX begins each name."""
+    _require(stack, environment)
+    arguments = ["--prefix", environment.get("ENV_PREFIX") or ""]
+    if file := environment.get("FILE"):
+        arguments += ["--file", file]
+    _run_module("components.dotenv", *arguments, environment={**environment, "PULUMI_STACK": stack})
+
+
 def prove(stack: str, environment: Mapping[str, str]) -> None:
     """Runs the live proof of row isolation. Raises CommandError when it fails or cannot be made."""
     require(stack, environment)
@@ -332,7 +341,8 @@ The API is at {out["graphqlUrl"]}
   what would change:      make preview
   prove it again:         make prove
   the outputs:            make outputs
-  use stock Pulumi:       eval "$(make -s env)"    then pulumi preview, up, refresh, destroy, stack output
+  for a front end:        make env FILE=.env.local ENV_PREFIX=VITE_
+  use stock Pulumi:       eval "$(make -s activate)"    then pulumi preview, up, refresh, destroy, stack output
   use a Clerk application of yours instead of the local Clerk, in that shell:
     pulumi config set localClerk false
     pulumi config set clerkPublishableKey pk_test_...
@@ -351,6 +361,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
         graph,
         refresh,
         outputs,
+        env,
         prove,
         rotate_drill,
         migrations,

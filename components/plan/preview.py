@@ -64,7 +64,7 @@ def run(
             )
         except FileNotFoundError:
             raise PreviewError(
-                'pulumi is not on PATH. `eval "$(make -s env)"` puts it there; `make plan` does so by itself.'
+                'pulumi is not on PATH. `eval "$(make -s activate)"` puts it there; `make plan` does so by itself.'
             ) from None
         lines = []
         with _ended(process):
@@ -103,7 +103,7 @@ def selected_stack(root: Path, environment: Mapping[str, str]) -> str:
             check=False,
         )
     except FileNotFoundError:
-        raise PreviewError('pulumi is not on PATH. `eval "$(make -s env)"` puts it there.') from None
+        raise PreviewError('pulumi is not on PATH. `eval "$(make -s activate)"` puts it there.') from None
     if asked.returncode != 0:
         raise PreviewError(f"no stack is selected; name one with --stack. {asked.stderr.strip()}")
     return asked.stdout.strip()

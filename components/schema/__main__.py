@@ -24,7 +24,6 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from components import selected_stack
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.schema import maintenance
 from components.schema.deployment import check_pending
@@ -249,18 +249,17 @@ def _stack() -> _Stack:
             endpoint=endpoint, admin_secret=secret, name=os.environ.get("STACK", ""), config=_DEFAULTS
         )
     try:
-        outputs = json.loads(_pulumi("stack", "output", "--json", "--show-secrets"))
-        config = {
-            key.split(":", 1)[1]: str(entry.get("value", ""))
-            for key, entry in json.loads(_pulumi("config", "--json")).items()
-        }
+        outputs = selected_stack.outputs(secrets=True)
+        config = selected_stack.configuration(secrets=False).values
         return _Stack(
             endpoint=outputs["hasuraUrl"],
             admin_secret=outputs["adminSecret"],
-            name=_pulumi("stack", "--show-name").strip(),
+            name=selected_stack.name(),
             config={key: config[key] for key in _DEFAULTS},
         )
-    except (ValueError, KeyError):
+    except selected_stack.StackError as error:
+        raise SchemaError([Problem(path="", message=str(error))]) from None
+    except KeyError:
         raise SchemaError(
             [
                 Problem(
@@ -273,29 +272,6 @@ def _stack() -> _Stack:
                 )
             ]
         ) from None
-
-
-def _pulumi(*arguments: str) -> str:
-    try:
-        answer = subprocess.run(  # noqa: S603
-            ["pulumi", *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise SchemaError(
-            [
-                Problem(
-                    path="",
-                    message="pulumi is not on PATH",
-                    remedy='`eval "$(make -s env)"` puts it there.',
-                )
-            ]
-        ) from None
-    if answer.returncode != 0:
-        raise SchemaError([Problem(path="", message=answer.stderr.strip() or "pulumi failed")])
-    return answer.stdout
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 import pydantic
 
@@ -31,6 +31,9 @@ from components.settings.values import (
     SchemaSettings,
     Settings,
 )
+
+_LOCAL_CLERKS_PROXY_PATH: Final = "/__clerk"
+"""Without a proxy URL clerk-js calls every frontend API by https, which the local Clerk does not speak."""
 
 
 def parse(
@@ -180,6 +183,10 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
             publishable_key=publishable_key,
             api_url=api_url,
             frontend_api_url=frontend_api_url,
+            proxy_url=f"{frontend_api_url}{_LOCAL_CLERKS_PROXY_PATH}"
+            if parsed.local_clerk
+            else parsed.clerk_proxy_url,
+            satellite_domain="" if parsed.local_clerk else parsed.clerk_satellite_domain,
             jwks_url=jwks_url,
             jwks_key="jwksUrl" if parsed.jwks_url else origin_key,
             engine_jwks_url=engine_jwks_url,

@@ -118,7 +118,8 @@ class ClerkSettings:
     ``engine_jwks_url`` is what the engine fetches. It differs from ``jwks_url`` only for the local Clerk, which
     the engine reaches by the container's name and everybody else by a loopback port. ``issuer_key`` and
     ``jwks_key`` are the configuration keys that decide on the two addresses. ``issuer`` may be
-    ``keys.ANY_ISSUER``.
+    ``keys.ANY_ISSUER``. ``proxy_url`` and ``satellite_domain`` are what clerk-js must be told besides the
+    publishable key; empty where that is enough.
     """
 
     local: bool
@@ -127,6 +128,8 @@ class ClerkSettings:
     publishable_key: str
     api_url: str
     frontend_api_url: str
+    proxy_url: str
+    satellite_domain: str
     jwks_url: str
     jwks_key: str
     engine_jwks_url: str

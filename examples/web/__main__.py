@@ -121,7 +121,7 @@ def _require_origin_allowed(graphql_url: str, origin: str) -> None:
     if answer.headers.get("access-control-allow-origin") not in (origin, "*"):
         raise WebError(
             f"The engine at {graphql_url} does not let pages of {origin} in. Add the origin, then bring the "
-            f'stack up:\n    eval "$(make -s env)"\n'
+            f'stack up:\n    eval "$(make -s activate)"\n'
             f"    pulumi config set --path 'hasuraCorsDomains[0]' {origin}\n    pulumi up"
         )
 

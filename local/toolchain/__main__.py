@@ -1,4 +1,4 @@
-"""`python3 -m local.toolchain setup|doctor|env|pin`. Needs nothing but Python 3.11 or newer."""
+"""`python3 -m local.toolchain setup|doctor|activate|pin`. Needs nothing but Python 3.11 or newer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     examining = commands.add_parser("doctor", help="show which tools are used, and what is missing")
     for command in (setting_up, examining):
         command.add_argument("--stack", default=os.environ.get("STACK") or "dev", help="whose images (dev)")
-    commands.add_parser("env", help="print the lines that put the tools on PATH")
+    commands.add_parser("activate", help="print the lines that put the tools on PATH")
     commands.add_parser("pin", help="fetch the vendor's checksums and write them into pins.json")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
@@ -59,7 +59,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.command == "env":
+    if options.command == "activate":
         print(export_lines())
         return 0
     machine, store, settings, progress = this_machine(), Store(cache_folder()), pins.load(), Progress()

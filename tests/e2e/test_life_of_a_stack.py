@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 
+import dotenv
 import httpx
 import pytest
 from project_copy import PARTS, ProjectCopy
@@ -29,6 +31,8 @@ PLAIN_OUTPUTS = {
     "claimsNamespace",
     "tokensSignedBy",
     "provenAt",
+    "graphqlWsUrl",
+    "clerkProxyUrl",
 }
 
 
@@ -75,6 +79,21 @@ def test_outputs_are_complete_and_secrets_are_marked(up: str, project: ProjectCo
     assert json.loads(project.run("make", "outputs", SECRETS="1").ok()) == project.outputs()
 
 
+def test_a_front_ends_variables_are_read_back_and_none_is_secret(up: str, project: ProjectCopy) -> None:
+    outputs = project.outputs()
+    printed = dotenv.dotenv_values(stream=io.StringIO(project.run("make", "-s", "env").ok()))
+    assert printed["GRAPHQL_URL"] == outputs["graphqlUrl"]
+    assert printed["CLERK_PROXY_URL"] == outputs["clerkProxyUrl"]
+    assert not {outputs[key] for key in SECRET_OUTPUTS} & set(printed.values())
+    file = project.folder / ".local" / "front-end.env"
+    file.write_text("OWN=kept\nVITE_GRAPHQL_URL=former\n")
+    project.run("make", "env", f"FILE={file}", "ENV_PREFIX=VITE_").ok()
+    written = dotenv.dotenv_values(file)
+    assert written == {"OWN": "kept"} | {f"VITE_{name}": value for name, value in printed.items()}
+    socket = outputs["graphqlWsUrl"]
+    assert socket == outputs["graphqlUrl"].replace("http://", "ws://")
+
+
 def test_git_status_is_clean_afterwards(up: str, project: ProjectCopy) -> None:
     assert project.run("git", "status", "--porcelain").ok() == ""
 
@@ -87,7 +106,7 @@ def test_the_users_own_login_is_untouched(up: str, project: ProjectCopy) -> None
 def test_the_printed_lines_make_stock_pulumi_work(up: str, project: ProjectCopy) -> None:
     # Without the tools and the backend that this test's own environment names.
     bare = {name: "" for name in project.environment if name.startswith("PULUMI_")}
-    said = project.run("sh", "-ec", 'eval "$(make -s env)"; pulumi stack output graphqlUrl', **bare).ok()
+    said = project.run("sh", "-ec", 'eval "$(make -s activate)"; pulumi stack output graphqlUrl', **bare).ok()
     assert said.strip() == project.outputs()["graphqlUrl"]
 
 

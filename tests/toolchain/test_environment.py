@@ -61,7 +61,7 @@ def test_changed_launchers_need_no_set_up(here: SetUp, monkeypatch: pytest.Monke
 
 
 def test_the_printed_lines_put_the_tools_on_path(here: SetUp) -> None:
-    code, lines = here.run("env")
+    code, lines = here.run("activate")
     assert code == 0
     said = subprocess.run(
         ["sh", "-euc", f"{lines}\npulumi version; echo $PULUMI_HOME; echo $PATH"],

@@ -462,6 +462,8 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
         "claimsNamespace",
         "tokensSignedBy",
         "provenAt",
+        "graphqlWsUrl",
+        "clerkProxyUrl",
         "adminSecret",
         "databaseUrl",
     }
