@@ -38,6 +38,19 @@ def pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
         raise CommandError(f"`pulumi {arguments[0]}` failed (exit code {code}); what it said is above.")
 
 
+def _logged(operation: str, stack: str, environment: Mapping[str, str], *arguments: str) -> None:
+    """Runs `pulumi up`, `refresh` or `destroy` with what it does in the stack's log. Raises CommandError when it
+    fails."""
+    code = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "components.deployment_log", operation, "--yes", "--stack", stack, *arguments],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    ).returncode
+    if code != 0:
+        raise CommandError(f"`pulumi {operation}` failed (exit code {code}); what it said is above.")
+
+
 def ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
     """What the CLI prints, for reading. Raises CommandError with what it says when it fails."""
     asked = subprocess.run(  # noqa: S603
@@ -127,7 +140,7 @@ def up(stack: str, environment: Mapping[str, str]) -> None:
 def deploy(stack: str, environment: Mapping[str, str], *arguments: str) -> dict[str, str]:
     """`pulumi up` with further arguments, then a proof where the deployment made none. Gives the outputs."""
     before = outputs_of(stack, environment, secrets=False).get("provenAt")
-    pulumi("up", "--yes", "--stack", stack, *arguments, environment=environment)
+    _logged("up", stack, environment, *arguments)
     after = outputs_of(stack, environment, secrets=False)
     if after.get("provenAt") in (None, before):
         if after["publishableKey"].startswith("pk_live_") and not _proof_allowed(stack, environment):
@@ -235,7 +248,7 @@ def graph(stack: str, environment: Mapping[str, str]) -> None:
 def refresh(stack: str, environment: Mapping[str, str]) -> None:
     """Reads back what is really there, so that the next preview shows drift."""
     require(stack, environment)
-    pulumi("refresh", "--yes", "--stack", stack, environment=environment)
+    _logged("refresh", stack, environment)
 
 
 def outputs_of(stack: str, environment: Mapping[str, str], *, secrets: bool) -> dict[str, str]:
@@ -267,7 +280,7 @@ def outputs(stack: str, environment: Mapping[str, str]) -> None:
 
 def env(stack: str, environment: Mapping[str, str]) -> None:
     """Prints what a front end needs as dotenv, or writes it into FILE; ENV_PREFIX begins each name."""
-    _require(stack, environment)
+    require(stack, environment)
     arguments = ["--prefix", environment.get("ENV_PREFIX") or ""]
     if file := environment.get("FILE"):
         arguments += ["--file", file]
@@ -303,7 +316,7 @@ def down(stack: str, environment: Mapping[str, str]) -> None:
     if _resources(stack, environment) is None:
         print(f"There is no stack {stack} here; nothing to remove.")
         return
-    pulumi("destroy", "--yes", "--stack", stack, environment=environment)
+    _logged("destroy", stack, environment)
 
 
 def shell(stack: str, environment: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 
 import dotenv
@@ -115,6 +116,20 @@ def test_a_second_up_changes_nothing(up: str, project: ProjectCopy) -> None:
     assert " unchanged" in again
     assert not any(word in again for word in (" created", " updated", " replaced", " deleted"))
     project.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_the_deployment_log_holds_both_and_no_secret(up: str, project: ProjectCopy) -> None:
+    log = (project.folder / ".local" / "deployments" / f"{project.stack}.log").read_text()
+    assert "created engine's container hasura" in log
+    assert "applied default/1700000000000_users" in log
+    ends = [line for line in log.splitlines() if f" up of {project.stack} at " in line and " s: " in line]
+    first, second = (line.rpartition(" s: ")[2] for line in ends)
+    assert re.fullmatch(r"[0-9]+ created", first)
+    assert second == "nothing changed"
+    outputs = project.outputs()
+    password = outputs["databaseUrl"].split(":")[2].split("@")[0]
+    assert outputs["adminSecret"] not in log and password not in log
+    assert f"Log: .local/deployments/{project.stack}.log" in up
 
 
 def test_refresh_of_an_untouched_stack_shows_no_drift(up: str, project: ProjectCopy) -> None:
