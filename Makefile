@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env shell lint format pin pin-images requirements
+.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ outputs: tools ## the stack's outputs as JSON; SECRETS=1 shows secrets too
 
 env: tools ## what a front end needs, as dotenv: make env FILE=.env.local ENV_PREFIX=VITE_
 	@$(VENV) -m local.stack env
+
+backup: tools ## a backup of both databases, restored and compared before it is kept: make backup FOLDER=...
+	@$(VENV) -m local.stack backup
+
+restore: tools ## put a backup in the place of the databases: make restore FILE=... YES=1
+	@$(VENV) -m local.stack restore
 
 prove: tools ## prove again that one user cannot see another's row
 	@$(VENV) -m local.stack prove

@@ -18,7 +18,7 @@ from typing import Final
 from components.plan.document import EXIT_CODES
 from components.proof.exit_codes import INTERRUPTED, NOT_MADE
 from components.settings import PROJECT
-from local import toolchain
+from local import images, toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PARTS: Final = ("postgres", "postgres-files", "clerk", "hasura", "hasura-files")
@@ -287,6 +287,46 @@ def env(stack: str, environment: Mapping[str, str]) -> None:
     _run_module("components.dotenv", *arguments, environment={**environment, "PULUMI_STACK": stack})
 
 
+def backup(stack: str, environment: Mapping[str, str]) -> None:
+    """Makes a backup of both databases into FOLDER, after it was seen to restore."""
+    arguments = ["--folder", folder] if (folder := environment.get("FOLDER")) else []
+    _back_up_or_restore(stack, environment, "make", *arguments)
+
+
+def restore(stack: str, environment: Mapping[str, str]) -> None:
+    """Puts the backup FILE in the place of the databases, with YES=1; of another stack with ANOTHER_STACK=1."""
+    if not (file := environment.get("FILE")):
+        raise CommandError("Name the backup: make restore FILE=.local/backups/...tar YES=1")
+    arguments = [file]
+    for variable, option in (("YES", "--yes"), ("ANOTHER_STACK", "--of-another-stack")):
+        if environment.get(variable) == "1":
+            arguments.append(option)
+    _back_up_or_restore(stack, environment, "restore", *arguments)
+
+
+def _back_up_or_restore(stack: str, environment: Mapping[str, str], command: str, *arguments: str) -> None:
+    require(stack, environment)
+    address = environment.get("DATABASE_ADDRESS")
+    _run_module(
+        "components.backup",
+        command,
+        *arguments,
+        *(["--image", image] if (image := _postgres_image(stack, environment)) else []),
+        *(["--address", address] if address else []),
+        environment={**environment, "PULUMI_STACK": stack},
+    )
+
+
+def _postgres_image(stack: str, environment: Mapping[str, str]) -> str:
+    """What serves as the stack's image of Postgres here; empty where that is to be found out later."""
+    listed = json.loads(ask_pulumi("config", "--json", "--stack", stack, environment=environment))
+    configured = str(listed[f"{PROJECT}:postgresImage"]["value"])
+    try:
+        return images.resolve(configured, "postgres").image
+    except images.ImageError:
+        return ""
+
+
 def prove(stack: str, environment: Mapping[str, str]) -> None:
     """Runs the live proof of row isolation. Raises CommandError when it fails or cannot be made."""
     require(stack, environment)
@@ -375,6 +415,8 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
         refresh,
         outputs,
         env,
+        backup,
+        restore,
         prove,
         rotate_drill,
         migrations,

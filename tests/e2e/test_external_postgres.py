@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 from project_copy import ProjectCopy, Run
 
 from tests.external_postgres.certificates import Authority
-from tests.external_postgres.servers import External, bridge_address, pgbouncer, tls_postgres
+from tests.external_postgres.servers import External, bridge_address, pgbouncer, postgres_image, tls_postgres
 from tests.images.containers import docker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -136,6 +137,43 @@ def test_sessions_change_hands_under_load_without_an_error(stage: Stage, outputs
     ):
         answers = list(many.map(lambda _: client.post(outputs["graphqlUrl"], json=query).json(), range(200)))
     assert [answer for answer in answers if "data" not in answer] == []
+
+
+def test_a_backup_needs_the_server_itself_and_restores(
+    stage: Stage, outputs: dict[str, str], tmp_path: Path
+) -> None:
+    def back_up(*arguments: str) -> Run:
+        run = stage.project.run(
+            *(".venv/bin/python", "-m", "components.backup", *arguments, "--image", postgres_image()),
+            PULUMI_STACK=stage.project.stack,
+            PULUMI_CONFIG_PASSPHRASE=PASSPHRASE,
+        )
+        assert "canary" not in run.text
+        return run
+
+    make = ("make", "--folder", str(tmp_path))
+    assert "a pooler in transaction mode" in back_up(*make).failed()
+    direct = ("--address", f"{stage.server.host}:{stage.server.port}")
+    assert "alter role app createdb" in back_up(*make, *direct).failed()
+    assert list(tmp_path.iterdir()) == []
+    stage.server.run("alter role app createdb")
+    stage.server.run("insert into users (id, name) values ('kept', 'kept')", "shop")
+    back_up(*make, *direct).ok()
+    [file] = tmp_path.glob("*.tar")
+    stage.server.run("drop table users; create table later ()", "shop")
+    restore = ("restore", str(file), "--yes", *direct)
+    assert 'alter database "shop" owner to "app"' in back_up(*restore).failed()
+    stage.server.run("alter database shop owner to app; alter database catalog owner to app")
+    said = back_up(*restore).ok()
+    assert "The engine has read its metadata anew" in said
+    assert stage.server.run("select name from users", "shop") == "kept"
+    assert stage.server.run("select tableowner from pg_tables where tablename = 'users'", "shop") == "app"
+    query = {"query": "{ users { name } }"}
+    answer = httpx.post(
+        outputs["graphqlUrl"], json=query, headers={"x-hasura-admin-secret": outputs["adminSecret"]}
+    )
+    assert answer.json() == {"data": {"users": [{"name": "kept"}]}}
+    stage.server.run("delete from users", "shop")
 
 
 def test_a_second_update_changes_nothing(stage: Stage) -> None:
