@@ -10,9 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from components.docker_command import Docker, DockerError, is_here
+from components.postgres import data_version
+from components.postgres.data_version import DataVersions
 from components.settings import PostgresSettings, Problem, Settings
 from components.settings.ports import free_port
 from components.settings.values import LOOPBACK, Limits
+
+UPGRADE_RUNBOOK = "docs/runbooks/postgres-upgrade.md"
 
 _PUBLISHED = re.compile(r":(\d+)->")
 
@@ -27,6 +31,7 @@ class HostFacts:
     :param free_ports: configuration key to a port that is free, for each of those.
     :param cpus: processors of the host; 0 where that is not known.
     :param memory_mb: its memory in MB; 0 where that is not known.
+    :param postgres: the major version that has written the stack's data, and the one that is to read it.
     """
 
     docker_error: str | None
@@ -34,6 +39,7 @@ class HostFacts:
     free_ports: Mapping[str, int] = field(default_factory=dict)
     cpus: int = 0
     memory_mb: int = 0
+    postgres: DataVersions = field(default_factory=DataVersions)
 
 
 def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
@@ -60,7 +66,21 @@ def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
                     + ("    # free now" if free else ""),
                 )
             )
-    return [*found, *_limit_problems(settings, facts)]
+    return [*found, *_limit_problems(settings, facts), *_version_problems(settings, facts.postgres)]
+
+
+def _version_problems(settings: Settings, versions: DataVersions) -> list[Problem]:
+    """A server of another major version would not start, and the one that runs would be gone by then."""
+    if not versions.misfit or not isinstance(settings.postgres, PostgresSettings):
+        return []
+    return [
+        Problem(
+            key="postgresImage",
+            what=f"is PostgreSQL {versions.image}, which cannot read the data of PostgreSQL {versions.data} in the "
+            f"volume {settings.docker_name('postgres')}",
+            write=f"{UPGRADE_RUNBOOK} takes the data along; until then set an image of PostgreSQL {versions.data}",
+        )
+    ]
 
 
 def _limit_problems(settings: Settings, facts: HostFacts) -> list[Problem]:
@@ -92,6 +112,7 @@ def gather(settings: Settings, docker: Docker) -> HostFacts:
     except DockerError as error:
         return HostFacts(docker_error=str(error), busy_ports={})
     wanted = settings.ports
+    postgres = _versions(settings, docker)
     here = is_here(docker, os.environ)
     held = _held(settings, listed)
     # A Docker host elsewhere has ports that this machine cannot try.
@@ -111,7 +132,24 @@ def gather(settings: Settings, docker: Docker) -> HostFacts:
                 free[key] = candidate
                 break
             refused.add(candidate)
-    return HostFacts(docker_error=None, busy_ports=busy, free_ports=free, cpus=cpus, memory_mb=memory_mb)
+    return HostFacts(
+        docker_error=None, busy_ports=busy, free_ports=free, cpus=cpus, memory_mb=memory_mb, postgres=postgres
+    )
+
+
+def _versions(settings: Settings, docker: Docker) -> DataVersions:
+    if not isinstance(settings.postgres, PostgresSettings):
+        return DataVersions()
+    try:
+        return data_version.look(
+            docker,
+            settings.docker_name("postgres"),
+            settings.postgres.image,
+            stand_ins=settings.containers.stand_ins,
+        )
+    except DockerError:
+        # It has answered before; what is not known is not held against anybody.
+        return DataVersions()
 
 
 def _bound_to(settings: Settings, key: str) -> str:

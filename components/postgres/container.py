@@ -11,6 +11,7 @@ import pulumi_postgresql as postgresql
 
 from components import container
 from components.generated_secret import GeneratedSecret
+from components.postgres.data_version import DATA
 from components.postgres.database import Database
 from components.postgres.logins import EngineLogin, RetiredLogins
 from components.postgres.roles import (
@@ -25,7 +26,6 @@ from components.postgres.tuning import server_arguments, shared_memory_mb, tunin
 from components.settings import LOOPBACK, PostgresSettings, Settings
 
 PORT: Final = 5432
-_DATA: Final = "/var/lib/postgresql/data"
 _PASSWORD_FILE: Final = "superuser-password"  # noqa: S105 (a file's name)
 
 
@@ -143,7 +143,7 @@ class PostgresContainer(pulumi.ComponentResource):
                 "POSTGRES_USER": SUPERUSER,
                 "POSTGRES_PASSWORD_FILE": f"{container.FILES}/{_PASSWORD_FILE}",
                 "POSTGRES_INITDB_ARGS": "--data-checksums",
-                "PGDATA": _DATA,
+                "PGDATA": DATA,
             },
             arguments=server_arguments(
                 tuning(memory_mb=postgres.limits.memory_mb, max_connections=postgres.max_connections)
@@ -152,7 +152,7 @@ class PostgresContainer(pulumi.ComponentResource):
             health_test=["CMD-SHELL", f"pg_isready -h 127.0.0.1 -p {PORT} -U {SUPERUSER} -d postgres"],
             limits=postgres.limits,
             port=container.PublishedPort(internal=PORT, external=postgres.port, address=LOOPBACK),
-            volumes={_DATA: self.volume.name},
+            volumes={DATA: self.volume.name},
             tmpfs={"/var/run/postgresql": f"uid={user},gid={group or user},mode=0775"},
             files={_PASSWORD_FILE: initial_password},
             stop_seconds=postgres.stop_seconds,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 from project import stack_config
 
 from components import host, settings
 from components.docker_command import Docker
+from components.postgres.data_version import DataVersions
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -96,7 +100,10 @@ class Elsewhere(Docker):
 
     def run(self, *arguments: str, **_: object) -> subprocess.CompletedProcess[str]:
         lines = {"ps": "\n".join(map(json.dumps, self.containers)), "info": "4 8589934592"}
-        return subprocess.CompletedProcess(arguments, 0, stdout=lines[arguments[0]], stderr="")
+        known = arguments[0] in lines
+        return subprocess.CompletedProcess(
+            arguments, 0 if known else 1, stdout=lines.get(arguments[0], ""), stderr=""
+        )
 
 
 def test_ports_of_another_machine_are_those_that_its_containers_hold(dev: settings.Settings) -> None:
@@ -110,6 +117,35 @@ def test_ports_of_another_machine_are_those_that_its_containers_hold(dev: settin
         free_ports={"hasuraPort": 20320},
         cpus=4,
         memory_mb=8192,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "image", "said"),
+    [
+        (0, 17, []),
+        (17, 0, []),
+        (17, 17, []),
+        (
+            15,
+            17,
+            ["postgresImage: is PostgreSQL 17, which cannot read the data of PostgreSQL 15 in the volume"],
+        ),
+        (
+            18,
+            17,
+            ["postgresImage: is PostgreSQL 17, which cannot read the data of PostgreSQL 18 in the volume"],
+        ),
+    ],
+)
+def test_data_of_another_major_version_is_not_given_to_a_server(
+    dev: settings.Settings, data: int, image: int, said: list[str]
+) -> None:
+    facts = host.HostFacts(docker_error=None, busy_ports={}, postgres=DataVersions(data=data, image=image))
+    found = host.problems(dev, facts)
+    assert [f"{problem.key}: {problem.what}".partition(" clerk-hasura")[0] for problem in found] == said
+    assert all(
+        (ROOT / host.UPGRADE_RUNBOOK).is_file() and host.UPGRADE_RUNBOOK in problem.write for problem in found
     )
 
 
