@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph reference status new rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
+.PHONY: help plan graph reference status new metadata-export rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ status: tools ## every migration: its folder, the ledger, what the Hasura CLI be
 
 new: tools ## a new migration's folder: make new NAME=add_email
 	@$(VENV) -m local.stack migrations new $(or $(NAME),--help)
+
+metadata-export: tools ## write the engine's metadata into its files, as clicked together: OVERWRITE=1 also over uncommitted ones
+	@$(VENV) -m local.stack migrations export $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
 rollback: tools ## undo the newest N (1) migrations by the down SQL that the ledger keeps
 	@$(VENV) -m local.stack migrations down $(N)

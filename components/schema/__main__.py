@@ -8,6 +8,7 @@
                                     say that a change is there; that it is not; that an edited file is the
                                     one that ran
     rehearse                        run what is pending in a transaction that always rolls back
+    export [--overwrite]            write the engine's metadata into the metadata directory, as files
     seed                            apply those files of seeds/ that have changed since they were applied
 
 The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), and folders, time-outs and
@@ -39,6 +40,7 @@ from components.schema import maintenance
 from components.schema.deployment import check_pending
 from components.schema.directories import Schema, read_schema
 from components.schema.ledger import Timeouts
+from components.schema.metadata_export import export
 from components.schema.plan import Policy
 from components.schema.problems import Problem, SchemaError
 from components.schema.seeds import Seeds, read_seeds, sow
@@ -85,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         what.add_argument(f"--{choice}", type=int, nargs="+", metavar="VERSION")
     command("rehearse", source=False)
     command("seed", source=False)
+    command("export", source=False).add_argument(
+        "--overwrite", action="store_true", help="also files that git does not have as they are"
+    )
     return parser
 
 
@@ -98,6 +103,10 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.command == "new":
         return _new(Path(parsed.migrations or _DEFAULTS["migrationsDirectory"]) / parsed.source, parsed.name)
     stack = _stack()
+    if parsed.command == "export":
+        return _export(
+            stack, Path(parsed.metadata or stack.config["metadataDirectory"]), overwrite=parsed.overwrite
+        )
     schema = read_schema(
         parsed.migrations or stack.config["migrationsDirectory"],
         parsed.metadata or stack.config["metadataDirectory"],
@@ -131,6 +140,16 @@ def _run(parsed: argparse.Namespace) -> int:
         else:
             done = list(_repair(client, schema, settings, parsed))
         print("\n".join(done) if done else "nothing to do")
+    return 0
+
+
+def _export(stack: _Stack, folder: Path, *, overwrite: bool) -> int:
+    with HasuraClient(stack.endpoint, stack.admin_secret) as client:
+        done = export(client, folder, overwrite=overwrite)
+    for what, names in (("wrote", done.written), ("removed", done.removed)):
+        for name in names:
+            print(f"{what} {folder}/{name}")
+    print(f"{folder} says what the engine has; {done.unchanged} files did so before.")
     return 0
 
 

@@ -407,7 +407,7 @@ class _Reader:
         if node.tag.startswith("!") or node.tag.startswith("tag:yaml.org,2002:python"):
             self._add(file, node.start_mark.line + 1, f"unknown tag {node.tag}")
             return text
-        return _plain(text)
+        return plain_scalar(text)
 
 
 def _include_of(node: yaml.ScalarNode) -> str | None:
@@ -417,7 +417,8 @@ def _include_of(node: yaml.ScalarNode) -> str | None:
     return match.group(1).strip() if match else None
 
 
-def _plain(text: str) -> Json:  # noqa: PLR0911
+def plain_scalar(text: str) -> Json:  # noqa: PLR0911
+    """What a scalar without quotes is in YAML 1.2."""
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if text in ("true", "True", "TRUE"):

@@ -95,6 +95,11 @@ def test_a_front_ends_variables_are_read_back_and_none_is_secret(up: str, projec
     assert socket == outputs["graphqlUrl"].replace("http://", "ws://")
 
 
+def test_the_metadata_directory_says_what_the_engine_has(up: str, project: ProjectCopy) -> None:
+    said = project.run("make", "-s", "metadata-export").ok()
+    assert "wrote" not in said and "says what the engine has" in said
+
+
 def test_git_status_is_clean_afterwards(up: str, project: ProjectCopy) -> None:
     assert project.run("git", "status", "--porcelain").ok() == ""
 

@@ -63,6 +63,23 @@ def test_metadata_exported_by_the_cli_is_no_difference_for_us(project: Project) 
     assert project.differences() == ""
 
 
+def test_our_export_is_the_clis(rich_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASURA_GRAPHQL_ENDPOINT", rich_project.stage.endpoint)
+    monkeypatch.setenv("HASURA_GRAPHQL_ADMIN_SECRET", ADMIN_SECRET)
+    rich_project.migrate()
+    rich_project.apply_metadata()
+    folder = rich_project.root / "hasura_metadata"
+    shutil.rmtree(folder)
+    rich_project.cli("metadata", "export")
+    theirs = {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert main(["export"]) == 1, "the folder is not in git"
+    assert main(["export", "--overwrite"]) == 0
+    ours = {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert ours == theirs
+    assert rich_project.differences() == ""
+    rich_project.assert_no_difference_for_pulumi()
+
+
 def test_the_cli_formats_queries_in_its_own_way(rich_project: Project) -> None:
     file = rich_project.root / "hasura_metadata/query_collections.yaml"
     theirs = file.read_text()
