@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 from project import ROOT, manifest
 
+from components.backup import __main__ as backup_command
 from components.graph import __main__ as graph_command
 from components.plan import __main__ as plan_command
 from components.plan.document import EXIT_CODES
@@ -94,6 +95,8 @@ def test_commands_are_those_of_the_makefile() -> None:
             "components.proof",
             {proof_codes.PROVEN, proof_codes.FAILED, proof_codes.NOT_MADE, proof_codes.INTERRUPTED},
         ),
+        ("components.backup", {0, 1, 2, backup_command.INTERRUPTED}),
+        ("components.dotenv", {0, 1, 2}),
         ("components.schema", {0, 1, 2, schema_command.PENDING}),
         ("local.stack", {0, 1, 2, 130}),
     ],

@@ -61,4 +61,4 @@ def test_without_pulumi_it_says_what_to_do(
     monkeypatch.setenv("PATH", "/nonexistent")
     for arguments in ([], ["--stack", "dev"]):
         assert main(arguments) == 1
-        assert 'eval "$(make -s env)"' in capsys.readouterr().err
+        assert 'eval "$(make -s activate)"' in capsys.readouterr().err
