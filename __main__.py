@@ -1,4 +1,4 @@
-"""The whole deployment: settings -> Postgres -> Clerk -> Hasura -> schema -> outputs."""
+"""The whole deployment: settings -> Postgres -> Clerk -> Hasura -> ingress -> schema -> outputs."""
 
 import json
 
@@ -7,13 +7,15 @@ import pulumi
 from components import preflight
 from components.clerk.jwt_template import JwtTemplate
 from components.container import configured_image
-from components.hasura.container import HasuraContainer
+from components.hasura.engine import HasuraEngine
+from components.ingress.caddy import Caddy
 from components.network import stack_network
 from components.postgres.container import PostgresContainer
 from components.postgres.external import external_database
 from components.proof.resource import RowIsolationProof
 from components.proof.target import INSTANCE_KEY, OWN_KEY
 from components.proof.user_table import table_outputs
+from components.schema.replicas import Replicas
 from components.schema.resources import Metadata, Migrations
 from components.settings import ExternalPostgresSettings
 
@@ -45,7 +47,8 @@ if clerk.local:
     from local.clerk.container import LocalClerk
 
     stand_in = LocalClerk("local-clerk", settings=settings, network=network, image=images["stand-ins"])
-    sign_in, local_clerk = [stand_in.service.healthy], stand_in.service.container
+    sign_in = [stand_in.service.healthy, *stand_in.service.attached]
+    local_clerk = stand_in.service.container
 jwt_template = JwtTemplate(
     "jwt-template",
     name=template.name,
@@ -62,7 +65,7 @@ jwt_template = JwtTemplate(
     opts=pulumi.ResourceOptions(depends_on=sign_in, deleted_with=local_clerk),
 )
 
-engine = HasuraContainer(
+engine = HasuraEngine(
     "hasura",
     settings=settings,
     network=network,
@@ -70,21 +73,41 @@ engine = HasuraContainer(
     database=database,
     after=sign_in,
 )
+reached: list[pulumi.Resource] = [engine.serving.healthy]
+if settings.caddy:
+    caddy = Caddy(
+        "caddy",
+        settings=settings,
+        caddy=settings.caddy,
+        network=network,
+        image=images["caddy"],
+        serving=engine.serving,
+    )
+    reached.append(caddy.ready)
 migrations = Migrations(
     "migrations",
     schema=schema,
     settings=settings.schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    opts=pulumi.ResourceOptions(depends_on=[engine.service.healthy], deleted_with=engine.service.container),
+    opts=pulumi.ResourceOptions(depends_on=reached, deleted_with=engine.serving.home),
 )
-metadata = Metadata(
+metadata: pulumi.Resource = Metadata(
     "metadata",
     schema=schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.service.container),
+    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.serving.home),
 )
+if settings.hasura.replicas:
+    metadata = Replicas(
+        "replicas",
+        settings=settings,
+        schema=schema,
+        endpoint=engine.url,
+        revision=engine.serving.identity,
+        opts=pulumi.ResourceOptions(depends_on=[metadata], deleted_with=engine.serving.home),
+    )
 
 outputs: dict[str, pulumi.Input[str]] = {
     "graphqlUrl": f"{engine.url}/v1/graphql",
@@ -98,6 +121,8 @@ outputs: dict[str, pulumi.Input[str]] = {
     "publishableKey": clerk.publishable_key,
     "clerkApiUrl": clerk.api_url,
 }
+if settings.caddy and settings.caddy.ingress:
+    outputs["publicGraphqlUrl"] = f"{settings.caddy.ingress.url}/v1/graphql"
 if settings.hasura.jwt.header:
     outputs["jwtHeader"] = json.dumps(settings.hasura.jwt.header)
 if settings.hasura.jwt.audience:
@@ -112,11 +137,11 @@ if settings.proof.enabled:
         chain={
             "claims": checked.claims,
             "lifetime": template.lifetime,
-            "engine": engine.service.container.id,
+            "engine": engine.serving.identity,
         },
         schema=schema,
         opts=pulumi.ResourceOptions(
-            depends_on=[jwt_template, migrations, metadata], deleted_with=engine.service.container
+            depends_on=[jwt_template, migrations, metadata], deleted_with=engine.serving.home
         ),
     )
     outputs["provenAt"] = proof.proven_at

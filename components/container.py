@@ -12,7 +12,9 @@ import pulumi_docker as docker
 
 from components.container_health import ContainerHealth
 from components.docker_command import Docker
-from components.orphan import make_way
+from components.network import StackNetwork
+from components.network_attachment import NetworkAttachment
+from components.orphan import hand_over, make_way
 from components.pids_limit import PidsLimit
 from components.settings import Limits, Settings
 from components.volume_files import VolumeFiles
@@ -20,11 +22,24 @@ from components.volume_files import VolumeFiles
 FILES: Final = "/etc/clerk-hasura"
 """Folder in a container for files that it is given."""
 
-_VENDORS_USERS: Final[Mapping[str, str]] = {"postgres": "999:999", "hasura": "1001:1001"}
-"""User and group of the vendors' images, by part of the stack.
+TMPFS: Final[Mapping[str, str]] = {"/tmp": "size=64m,mode=1777"}  # noqa: S108 (the container's own)
+"""Path to mount options of what every container may write to, in memory."""
+
+SECURITY_OPTIONS: Final = ("no-new-privileges:true",)
+DROPPED_CAPABILITIES: Final = ("ALL",)
+HEALTH_TIMEOUT_SECONDS: Final = 5
+HEALTH_RETRIES: Final = 5
+
+_VENDORS_USERS: Final[Mapping[str, str]] = {
+    "postgres": "999:999",
+    "hasura": "1001:1001",
+    "caddy": "10002:10002",
+}
+"""User and group of the images that are not built here, by part of the stack.
 
 postgres: https://github.com/docker-library/postgres/blob/master/Dockerfile-debian.template. hasura:
 packaging/graphql-engine-base/ubuntu.dockerfile of hasura/graphql-engine, which makes the user and starts as root.
+caddy: local/images/caddy/Dockerfile; Caddy needs no user of its own image, only one that may write to /data.
 """
 _ALPINE_POSTGRES_USER: Final = "70:70"
 """In the vendor's images on Alpine, whose own packages use that number."""
@@ -41,10 +56,14 @@ class PublishedPort:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A container, and the fact that it is healthy, which is what others depend on."""
+    """A container, and the fact that it is healthy, which is what others depend on.
+
+    ``attached`` is what those depend on as well that reach it on another network, so that it leaves that after them.
+    """
 
     container: docker.Container
     healthy: ContainerHealth
+    attached: Sequence[pulumi.Resource] = ()
 
 
 def labels(settings: Settings, part: str) -> list[docker.ContainerLabelArgs]:
@@ -99,6 +118,12 @@ def http_health_test(url: str) -> list[str]:
     ]
 
 
+def log_options(settings: Settings) -> dict[str, str]:
+    """How Docker rotates the log of a container."""
+    shared = settings.containers
+    return {"max-size": f"{shared.log_file_mb}m", "max-file": str(shared.log_files)}
+
+
 def go_duration(seconds: int) -> str:
     """Seconds as Go prints them. Docker gives durations back in this form; another one would be a diff."""
     minutes, rest = divmod(seconds, 60)
@@ -117,81 +142,111 @@ def docker_cpus(cpus: float) -> str | None:
     return f"{cpus:.1f}" if text.count("0") == 9 else text.rstrip("0")
 
 
-def run(
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What must be on the Docker host before a container of a part is made.
+
+    :param image: as it was asked for.
+    :param image_id: Docker's id of it.
+    :param files: name of the volume with the files that the container is given, or None without any.
+    :param ready: what a container depends on.
+    """
+
+    image: Image
+    image_id: pulumi.Output[str]
+    files: pulumi.Output[str] | None
+    ready: Sequence[pulumi.Resource]
+
+
+def prepare(
     part: str,
     *,
     settings: Settings,
     image: Image,
-    network: docker.Network,
+    files: Mapping[str, pulumi.Input[str]] | None = None,
+    opts: pulumi.ResourceOptions,
+) -> Prepared:
+    """Has the image on the Docker host, and the files in a volume.
+
+    :param files: name to content of files that are laid into ``FILES``, readable by the container's user.
+    """
+    # The local image where there is one, else pulled; it outlives the stack.
+    present = docker.RemoteImage(f"{part}-image", name=image.name, keep_locally=True, opts=opts)
+    if not files:
+        return Prepared(image=image, image_id=present.image_id, files=None, ready=[present])
+    volume = docker.Volume(
+        f"{part}-files",
+        name=settings.docker_name(f"{part}-files"),
+        labels=[
+            docker.VolumeLabelArgs(label=label.label, value=label.value) for label in labels(settings, part)
+        ],
+        opts=pulumi.ResourceOptions(parent=opts.parent),
+    )
+    laid = VolumeFiles(
+        f"{part}-files",
+        volume=volume.name,
+        image=present.image_id,
+        owner=image.user.partition(":")[0],
+        files=files,
+        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=volume),
+    )
+    return Prepared(image=image, image_id=present.image_id, files=volume.name, ready=[present, laid])
+
+
+def run(
+    part: str,
+    *,
+    settings: Settings,
+    prepared: Prepared,
+    network: StackNetwork,
     environment: Mapping[str, pulumi.Input[str]],
     health_test: Sequence[str],
     limits: Limits,
-    port: PublishedPort | None = None,
+    ports: Sequence[PublishedPort] = (),
     arguments: Sequence[str] = (),
     volumes: Mapping[str, pulumi.Input[str]] | None = None,
     tmpfs: Mapping[str, str] | None = None,
-    files: Mapping[str, pulumi.Input[str]] | None = None,
     stop_seconds: int | None = None,
     shm_mb: int | None = None,
     opts: pulumi.ResourceOptions,
 ) -> Service:
-    """Runs a container from an image and waits until its health check passes.
+    """Runs a container and waits until its health check passes.
 
     It has no capability, no way to new privileges, no root user, and a root file system that it cannot write to.
 
-    :param part: the container's part in the stack (``postgres``, ``clerk``, ``hasura``), also its network alias.
+    :param part: the container's part in the stack (``postgres``, ``clerk``, ``hasura``, ``caddy``), also its alias
+        on the bridge.
     :param arguments: appended to the command of the image.
     :param environment: variable name to value. One secret value makes Pulumi encrypt the whole list.
     :param health_test: health check in Docker's form, ``["CMD-SHELL", "..."]``.
     :param volumes: path in the container to volume name.
     :param tmpfs: path in the container to mount options, of folders in memory beside ``/tmp``.
-    :param files: name to content of files that are laid into ``FILES``, readable by the container's user.
     :param stop_seconds: time for a clean end before the kill; Docker's default of 10 s if left out.
     """
     shared = settings.containers
-    mounted = dict(volumes or {})
-    # The local image where there is one, else pulled; it outlives the stack.
-    present = docker.RemoteImage(f"{part}-image", name=image.name, keep_locally=True, opts=opts)
-    laid: list[pulumi.Resource] = []
-    if files:
-        volume = docker.Volume(
-            f"{part}-files",
-            name=settings.docker_name(f"{part}-files"),
-            labels=[
-                docker.VolumeLabelArgs(label=label.label, value=label.value)
-                for label in labels(settings, part)
-            ],
-            opts=pulumi.ResourceOptions(parent=opts.parent),
-        )
-        mounted[FILES] = volume.name
-        laid.append(
-            VolumeFiles(
-                f"{part}-files",
-                volume=volume.name,
-                image=present.image_id,
-                owner=image.user.partition(":")[0],
-                files=files,
-                opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=volume),
-            )
-        )
+    image = prepared.image
+    mounted = dict(volumes or {}) | ({FILES: prepared.files} if prepared.files is not None else {})
+    name = settings.docker_name(part)
     network_id: list[str] = []
-    network.id.apply(network_id.append)
+    network.bridge.id.apply(network_id.append)
 
     def free_the_name(_args: pulumi.ResourceHookArgs) -> None:
-        make_way(Docker(), settings.docker_name(part), network_id[0])
+        make_way(Docker(), name, network_id[0])
+        hand_over(Docker(), [port.external for port in ports], network_id[0], to=name)
 
     container = docker.Container(
         part,
-        name=settings.docker_name(part),
-        image=present.image_id,
+        name=name,
+        image=prepared.image_id,
         command=[*(image.command or ()), *arguments] or None,
         envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(environment.items())],
         # Left to the provider, the mode is read back as another value and shows as a change in every preview.
         network_mode="bridge",
-        networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[part])],
-        ports=[docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address)]
-        if port
-        else None,
+        networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network.bridge.name, aliases=[part])],
+        ports=[
+            docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address)
+            for port in ports
+        ],
         volumes=[
             docker.ContainerVolumeArgs(container_path=path, volume_name=name, read_only=path == FILES or None)
             for path, name in mounted.items()
@@ -199,18 +254,18 @@ def run(
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=health_test,
             interval=go_duration(shared.health_interval_seconds),
-            timeout="5s",
-            retries=5,
+            timeout=go_duration(HEALTH_TIMEOUT_SECONDS),
+            retries=HEALTH_RETRIES,
             start_period=go_duration(shared.start_seconds),
         ),
         restart="unless-stopped",
         log_driver="json-file",
-        log_opts={"max-size": f"{shared.log_file_mb}m", "max-file": str(shared.log_files)},
+        log_opts=log_options(settings),
         user=image.user,
         read_only=True,
-        tmpfs={"/tmp": "size=64m,mode=1777", **(tmpfs or {})},  # noqa: S108 (the container's own)
-        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
-        security_opts=["no-new-privileges:true"],
+        tmpfs={**TMPFS, **(tmpfs or {})},
+        capabilities=docker.ContainerCapabilitiesArgs(drops=list(DROPPED_CAPABILITIES)),
+        security_opts=list(SECURITY_OPTIONS),
         memory=limits.memory_mb or None,
         # The same number is memory without swap. Left out, Docker gives as much swap again, and the provider
         # reads that back as a change.
@@ -227,25 +282,33 @@ def run(
             pulumi.ResourceOptions(
                 replace_on_changes=["healthcheck", *(["memory"] if limits.memory_mb == 0 else [])],
                 delete_before_replace=True,
-                depends_on=laid,
+                depends_on=list(prepared.ready),
                 hooks=pulumi.ResourceHookBinding(
                     before_create=[pulumi.ResourceHook(f"free-the-name-of-{part}", free_the_name)]
                 ),
             ),
         ),
     )
-    limited = PidsLimit(
-        f"{part}-pids-limit",
-        container=settings.docker_name(part),
-        container_id=container.id,
-        pids=limits.pids,
-        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=container),
+    inside = pulumi.ResourceOptions(parent=opts.parent, deleted_with=container)
+    pids = PidsLimit(
+        f"{part}-pids-limit", container=name, container_id=container.id, pids=limits.pids, opts=inside
     )
+    attached: list[pulumi.Resource] = []
+    if network.overlay is not None:
+        attached.append(
+            NetworkAttachment(
+                f"{part}-on-overlay",
+                container=name,
+                container_id=container.id,
+                network=network.overlay.name,
+                opts=pulumi.ResourceOptions(parent=opts.parent),
+            )
+        )
     healthy = ContainerHealth(
         f"{part}-healthy",
-        container=settings.docker_name(part),
+        container=name,
         container_id=container.id,
         seconds=shared.start_seconds,
-        opts=pulumi.ResourceOptions(parent=opts.parent, deleted_with=container, depends_on=[limited]),
+        opts=pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[pids, *attached])),
     )
-    return Service(container=container, healthy=healthy)
+    return Service(container=container, healthy=healthy, attached=attached)

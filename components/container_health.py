@@ -25,9 +25,10 @@ from pulumi.dynamic import (
 
 from components.docker_command import Docker, DockerError, configured
 from components.provider_error import ProviderError, telling_plainly
+from components.start_failure import reason
 
 HEALTHY = "healthy"
-_LOG_LINES = 20
+LOG_LINES = 20
 _POLL_SECONDS = 0.5
 
 _told_plainly = telling_plainly(ProviderError, DockerError)
@@ -37,13 +38,14 @@ Verdict = Literal["healthy", "wait", "crashed"]
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerState:
-    """What `docker inspect` says of a container: its state, its health (empty without a health check), and how
-    often it was started again."""
+    """What `docker inspect` says of a container: its state, its health (empty without a health check), how often
+    it was started again, and whether the kernel ended it for want of memory."""
 
     status: str
     health: str
     exit_code: int
     restarts: int
+    out_of_memory: bool = False
 
 
 def verdict(state: ContainerState) -> Verdict:
@@ -76,16 +78,23 @@ def inspect(docker: Docker, container: str) -> ContainerState | None:
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state["ExitCode"],
         restarts=found["RestartCount"],
+        out_of_memory=bool(state.get("OOMKilled")),
     )
 
 
-def wait_until_healthy(docker: Docker, name: str, *, seconds: float) -> None:
+class NotHealthy(ProviderError):
+    """A container is not healthy. The text ends with the last lines of its log."""
+
+
+def wait_until_healthy(docker: Docker, name: str, *, seconds: float, stays: bool = True) -> None:
     """Returns when the container is healthy.
 
     :param name: name or id of the container.
     :param seconds: how long to wait.
+    :param stays: whether it can be asked for its log afterwards.
     :raises DockerError: when Docker does not answer.
-    :raises ProviderError: when it has crashed, is gone, or is not healthy in time; with the end of its log.
+    :raises NotHealthy: when it has crashed, or is not healthy in time.
+    :raises ProviderError: when it is gone.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -96,25 +105,40 @@ def wait_until_healthy(docker: Docker, name: str, *, seconds: float) -> None:
             case "healthy":
                 return
             case "crashed":
-                raise ProviderError(
-                    f"the container {name} ended with exit code {state.exit_code} instead of becoming healthy. "
-                    f"{_log_end(docker, name)}"
+                happened = f"ended with exit code {state.exit_code} instead of becoming healthy"
+            case "wait" if time.monotonic() > deadline:
+                happened = (
+                    f"is {state.health or state.status} after {seconds:.0f} s, not healthy (startSeconds sets "
+                    "the time)"
                 )
-        if time.monotonic() > deadline:
-            raise ProviderError(
-                f"the container {name} is {state.health or state.status} after {seconds:.0f} s, not healthy "
-                f"(startSeconds sets the time). {_log_end(docker, name)}"
+            case "wait":
+                time.sleep(_POLL_SECONDS)
+                continue
+        logged = docker.run("logs", "--tail", str(LOG_LINES), name)
+        raise NotHealthy(
+            told(
+                f"the container {name} {happened}",
+                logged.stdout + logged.stderr,
+                all_of_it=f"docker logs {name}" if stays else "",
+                out_of_memory=state.out_of_memory,
             )
-        time.sleep(_POLL_SECONDS)
+        )
 
 
-def _log_end(docker: Docker, name: str) -> str:
-    logged = docker.run("logs", "--tail", str(_LOG_LINES), name)
-    lines = (logged.stdout + logged.stderr).strip()
+def told(what: str, log: str, *, all_of_it: str, out_of_memory: bool = False) -> str:
+    """What is told of a service that did not start: what happened, why, and the end of its log. Pure.
+
+    :param what: a sentence without an end.
+    :param log: its last lines.
+    :param all_of_it: the command that shows the whole log, empty where there is none.
+    """
+    why = reason(log, out_of_memory=out_of_memory)
+    happened = f"{what}: {why}." if why else f"{what}."
+    lines = log.strip().splitlines()[-LOG_LINES:]
     if not lines:
-        return f"It logged nothing. See `docker inspect {name}`."
-    indented = "\n".join(f"    {line}" for line in lines.splitlines()[-_LOG_LINES:])
-    return f"The end of its log (`docker logs {name}` shows all):\n{indented}"
+        return f"{happened} It logged nothing{f' (`{all_of_it}`)' if all_of_it else ''}."
+    indented = "\n".join(f"    {line}" for line in lines)
+    return f"{happened} The end of its log{f' (`{all_of_it}` shows all)' if all_of_it else ''}:\n{indented}"
 
 
 class ContainerHealthProvider(ResourceProvider):

@@ -14,7 +14,7 @@ from components.postgres import data_version
 from components.postgres.data_version import DataVersions
 from components.settings import PostgresSettings, Problem, Settings
 from components.settings.ports import free_port
-from components.settings.values import LOOPBACK, Limits
+from components.settings.values import Limits
 
 UPGRADE_RUNBOOK = "docs/runbooks/postgres-upgrade.md"
 
@@ -32,6 +32,7 @@ class HostFacts:
     :param cpus: processors of the host; 0 where that is not known.
     :param memory_mb: its memory in MB; 0 where that is not known.
     :param postgres: the major version that has written the stack's data, and the one that is to read it.
+    :param swarm_manager: whether it is a manager of a swarm.
     """
 
     docker_error: str | None
@@ -40,6 +41,7 @@ class HostFacts:
     cpus: int = 0
     memory_mb: int = 0
     postgres: DataVersions = field(default_factory=DataVersions)
+    swarm_manager: bool = True
 
 
 def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
@@ -53,6 +55,15 @@ def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
                 write="start Docker, or see `make doctor`",
             )
         )
+    if settings.hasura.replicas and not facts.swarm_manager:
+        found.append(
+            Problem(
+                key="replicas",
+                what=f"is {settings.hasura.replicas}, and the Docker host is no manager of a swarm",
+                write="docker swarm init    # there, once; or, for one engine in a container: pulumi config set "
+                "replicas 0",
+            )
+        )
     for key, port in settings.ports.items():
         if port in facts.busy_ports:
             holder = facts.busy_ports[port]
@@ -60,7 +71,7 @@ def problems(settings: Settings, facts: HostFacts) -> list[Problem]:
             found.append(
                 Problem(
                     key=key,
-                    what=f"port {port} on {_bound_to(settings, key)} is taken"
+                    what=f"port {port} on {settings.published_on(key)} is taken"
                     + (f" by the container {holder}" if holder else ""),
                     write=f"free it, or: pulumi config set {key} {free or 'PORT'}"
                     + ("    # free now" if free else ""),
@@ -88,6 +99,8 @@ def _limit_problems(settings: Settings, facts: HostFacts) -> list[Problem]:
     limited: list[tuple[str, Limits]] = [("hasura", settings.hasura.limits)]
     if isinstance(settings.postgres, PostgresSettings):
         limited.append(("postgres", settings.postgres.limits))
+    if settings.caddy:
+        limited.append(("caddy", settings.caddy.limits))
     found = []
     for part, limits in limited:
         for key, asked, there in (
@@ -108,7 +121,7 @@ def _limit_problems(settings: Settings, facts: HostFacts) -> list[Problem]:
 def gather(settings: Settings, docker: Docker) -> HostFacts:
     """Looks at the Docker host that the configuration names."""
     try:
-        listed, cpus, memory_mb = _containers(docker), *_size(docker)
+        listed, (cpus, memory_mb, swarm_manager) = _containers(docker), _size(docker)
     except DockerError as error:
         return HostFacts(docker_error=str(error), busy_ports={})
     wanted = settings.ports
@@ -117,7 +130,7 @@ def gather(settings: Settings, docker: Docker) -> HostFacts:
     held = _held(settings, listed)
     # A Docker host elsewhere has ports that this machine cannot try.
     tried = (
-        frozenset(port for key, port in wanted.items() if _taken(_bound_to(settings, key), [port]))
+        frozenset(port for key, port in wanted.items() if _taken(settings.published_on(key), [port]))
         if here
         else frozenset(wanted.values()) & held.keys()
     )
@@ -128,12 +141,18 @@ def gather(settings: Settings, docker: Docker) -> HostFacts:
             continue
         refused = {*held, *wanted.values(), *free.values()}
         while (candidate := free_port(settings.stack, key, refused)) is not None:
-            if not here or not _taken(_bound_to(settings, key), [candidate]):
+            if not here or not _taken(settings.published_on(key), [candidate]):
                 free[key] = candidate
                 break
             refused.add(candidate)
     return HostFacts(
-        docker_error=None, busy_ports=busy, free_ports=free, cpus=cpus, memory_mb=memory_mb, postgres=postgres
+        docker_error=None,
+        busy_ports=busy,
+        free_ports=free,
+        cpus=cpus,
+        memory_mb=memory_mb,
+        postgres=postgres,
+        swarm_manager=swarm_manager,
     )
 
 
@@ -150,11 +169,6 @@ def _versions(settings: Settings, docker: Docker) -> DataVersions:
     except DockerError:
         # It has answered before; what is not known is not held against anybody.
         return DataVersions()
-
-
-def _bound_to(settings: Settings, key: str) -> str:
-    """The address on which the port of a key is published."""
-    return settings.containers.bind_address if key == "hasuraPort" else LOOPBACK
 
 
 def _busy(
@@ -197,11 +211,11 @@ def _containers(docker: Docker) -> list[dict[str, str]]:
     return [json.loads(line) for line in listed.stdout.splitlines()]
 
 
-def _size(docker: Docker) -> tuple[int, int]:
-    """Processors and memory in MB of the host; zeros where Docker does not say."""
-    answer = docker.run("info", "--format", "{{.NCPU}} {{.MemTotal}}")
-    match = re.fullmatch(r"(\d+) (\d+)", answer.stdout.strip())
-    return (int(match[1]), int(match[2]) // 1024**2) if match else (0, 0)
+def _size(docker: Docker) -> tuple[int, int, bool]:
+    """Processors and memory in MB of the host, and whether it is a manager; zeros where Docker does not say."""
+    answer = docker.run("info", "--format", "{{.NCPU}} {{.MemTotal}} {{.Swarm.ControlAvailable}}")
+    match = re.fullmatch(r"(\d+) (\d+) (\w+)", answer.stdout.strip())
+    return (int(match[1]), int(match[2]) // 1024**2, match[3] == "true") if match else (0, 0, False)
 
 
 def _taken(address: str, ports: Iterable[int]) -> frozenset[int]:

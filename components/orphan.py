@@ -1,4 +1,5 @@
-"""Containers and networks that an update which died has made and Pulumi does not know of.
+"""Containers and networks that an update which died has made and Pulumi does not know of, and those that Pulumi
+removes too late: whatever takes the place of another container's port needs it before that one's turn comes.
 
 They are made in a moment, and only then does the state hear of them. Whoever kills an update in between leaves one
 whose name the next update cannot have. A container is told from somebody else's of that name by the network that it
@@ -9,6 +10,7 @@ running or stopped, hangs on it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Literal
 
 import pulumi
@@ -84,3 +86,21 @@ def make_way_for_network(docker: Docker, name: str) -> None:
         removed = docker.run("network", "rm", network_id)
         if removed.returncode != 0:
             raise DockerError(removed.stderr.strip())
+
+
+def hand_over(docker: Docker, ports: Iterable[int], network_id: str, *, to: str) -> None:
+    """Stops the stack's containers that hold one of the ports, where they have another name than their successor.
+
+    Pulumi removes them at the end of the update. A container of somebody else is left alone, and Docker then refuses
+    the port.
+
+    :raises DockerError: when Docker does not answer, or refuses.
+    """
+    for port in ports:
+        found = docker.run("ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
+        for name in found.stdout.split():
+            if name != to and whose(docker, name, network_id) == "ours":
+                pulumi.log.info(f"the container {name} hands port {port} over to {to}")
+                stopped = docker.run("container", "stop", name, seconds=_STOP_SECONDS)
+                if stopped.returncode != 0:
+                    raise DockerError(stopped.stderr.strip())

@@ -12,7 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from components.settings import ExternalPostgresSettings, PostgresSettings, Problem, Settings
+from components.settings import (
+    CaddySettings,
+    ExternalPostgresSettings,
+    PostgresSettings,
+    Problem,
+    Settings,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,11 @@ def is_every_origin(domain: str) -> bool:
 def _postgres(broken: Callable[[PostgresSettings], bool]) -> Callable[[Settings], bool]:
     """A rule about the container, which a stack with an external database has not."""
     return lambda settings: isinstance(settings.postgres, PostgresSettings) and broken(settings.postgres)
+
+
+def _caddy(broken: Callable[[CaddySettings], bool]) -> Callable[[Settings], bool]:
+    """A rule about Caddy, which a stack without ingress and replicas has not."""
+    return lambda settings: settings.caddy is not None and broken(settings.caddy)
 
 
 def _development_keys(settings: Settings) -> bool:
@@ -87,6 +98,12 @@ RULES: Final[tuple[Rule, ...]] = (
         reason="has no digest, so a registry may give another image under the same tag",
         remedy="make pin-images STACK={stack}",
         broken=lambda settings: not has_digest(settings.hasura.image),
+    ),
+    Rule(
+        key="caddyImage",
+        reason="has no digest, so a registry may give another image under the same tag",
+        remedy="make pin-images STACK={stack}",
+        broken=_caddy(lambda caddy: not has_digest(caddy.image)),
     ),
     Rule(
         key="protectData",
@@ -153,6 +170,18 @@ RULES: Final[tuple[Rule, ...]] = (
         reason="is 0: Postgres could use up the machine's processors",
         remedy="pulumi config rm postgresCpus",
         broken=_postgres(lambda postgres: postgres.limits.cpus == 0),
+    ),
+    Rule(
+        key="caddyMemoryMb",
+        reason="is 0: Caddy could use up the machine's memory",
+        remedy="pulumi config rm caddyMemoryMb",
+        broken=_caddy(lambda caddy: caddy.limits.memory_mb == 0),
+    ),
+    Rule(
+        key="caddyCpus",
+        reason="is 0: Caddy could use up the machine's processors",
+        remedy="pulumi config rm caddyCpus",
+        broken=_caddy(lambda caddy: caddy.limits.cpus == 0),
     ),
 )
 """Every rule, in the order in which they are told."""

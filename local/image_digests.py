@@ -14,7 +14,7 @@ from local.images.docker_cli import Progress
 from local.images.errors import ImageError
 
 _NAMESPACE = "clerk-hasura:"
-KEYS = ("postgresImage", "hasuraImage")
+KEYS = ("postgresImage", "hasuraImage", "caddyImage")
 
 
 def pinned(image: str, progress: Progress) -> str:
@@ -72,6 +72,9 @@ def pin(project: Path, stack: str, progress: Progress) -> list[str]:
     lines, problems = [], []
     for key in KEYS[1:] if external else KEYS:
         image = str(own.get(f"{_NAMESPACE}{key}", declared[key]["default"]))
+        if not image:
+            # Built here from pinned modules, and in no registry.
+            continue
         try:
             value = pinned(image, progress)
             text = with_setting(text, key, value)

@@ -21,7 +21,10 @@ from components.settings import PROJECT
 from local import images, toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PARTS: Final = ("postgres", "postgres-files", "clerk", "hasura", "hasura-files")
+PARTS: Final = (
+    *("postgres", "postgres-files", "clerk", "hasura", "hasura-files"),
+    *("caddy", "caddy-files", "overlay", "overlay-encrypted"),
+)
 POLICY_PACK: Final = "policy"
 PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
 """With these `components.plan` ends when there is a plan."""

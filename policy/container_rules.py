@@ -59,14 +59,15 @@ def _unprotected(resource: Resource) -> Iterator[Violation]:
 
 
 def _holds_files(resource: Resource) -> bool:
-    """Whether it is a volume of files that the deployment itself writes: it belongs to a part and is named so."""
+    """Whether it is a volume of files that the deployment writes, or of certificates that are obtained anew: it belongs
+    to a part and is named so."""
     labels = resource.get("labels")
     parts = [
         label.get("value")
         for label in (labels if isinstance(labels, list) else [])
         if isinstance(label, dict) and str(label.get("label")).endswith(".part")
     ]
-    return any(resource.name == f"{part}-files" for part in parts)
+    return any(resource.name in (f"{part}-files", f"{part}-certificates") for part in parts)
 
 
 def _unlimited(resource: Resource) -> Iterator[Violation]:

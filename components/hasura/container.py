@@ -1,77 +1,82 @@
-"""The Hasura engine in a container."""
+"""The Hasura engine in a plain container."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
-import pulumi_docker as docker
 
 from components import container
-from components.generated_secret import GeneratedSecret
-from components.hasura.environment import environment
-from components.hasura.jwt_secret import configured_jwt_secret, jwt_secret_text
+from components.hasura.serving import PART, PORT, Serving
+from components.hasura.trial import EngineTrial
+from components.network import StackNetwork
 from components.postgres.database import Database
 from components.settings import Settings
+from components.volume_files import digests
 
-PORT = 8080
 
+def in_container(
+    *,
+    settings: Settings,
+    network: StackNetwork,
+    image: container.Image,
+    database: Database,
+    variables: Mapping[str, pulumi.Input[str]],
+    after: Sequence[pulumi.Resource],
+    parent: pulumi.Resource,
+) -> Serving:
+    """Runs the engine, after one like it has shown on trial that it starts.
 
-class HasuraContainer(pulumi.ComponentResource):
-    """The engine of a stack.
-
-    :param settings: the stack's settings.
-    :param network: the stack's network.
-    :param image: the image to run.
-    :param database: the stack's databases.
-    :param after: what must be there before the engine starts. The engine ends at once when it cannot read the
-        JWKS, so whatever serves that belongs here.
-
-    ``url`` is the engine as the deployment reaches it; ``admin_secret`` and ``jwt_secret`` are Pulumi secrets.
+    :param variables: its environment.
+    :param after: what must be there before it starts.
     """
-
-    admin_secret: pulumi.Output[str]
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        settings: Settings,
-        network: docker.Network,
-        image: container.Image,
-        database: Database,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("clerk-hasura:hasura:HasuraContainer", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        admin_secret = GeneratedSecret("hasura-admin-secret", rotation=settings.rotation, opts=child)
-        jwt_secret: pulumi.Input[str] = jwt_secret_text(configured_jwt_secret(settings))
-        # With a key of one's own it holds what may sign tokens.
-        self.jwt_secret = pulumi.Output.secret(jwt_secret)
-        self.admin_secret = admin_secret.value
-        self.url = settings.hasura.admin_url
-        self.service = container.run(
-            "hasura",
-            settings=settings,
-            image=image,
-            network=network,
-            environment=environment(
-                settings.hasura,
-                database_url=database.data_url,
-                metadata_database_url=database.metadata_url,
-                admin_secret=self.admin_secret,
-                jwt_secret=self.jwt_secret,
-                pooled=database.pooled,
-            ),
-            health_test=container.http_health_test(f"http://127.0.0.1:{PORT}/healthz"),
-            limits=settings.hasura.limits,
-            port=container.PublishedPort(
+    child = pulumi.ResourceOptions(parent=parent)
+    health_test = container.http_health_test(f"http://127.0.0.1:{PORT}/healthz")
+    prepared = container.prepare(PART, settings=settings, image=image, files=database.files, opts=child)
+    stack, part = container.labels(settings, PART)
+    trial = EngineTrial(
+        f"{PART}-trial",
+        {
+            "name": settings.docker_name(f"{PART}-trial"),
+            "stack_label": f"{stack.label}={stack.value}",
+            "part_label": f"{part.label}={PART}-trial",
+            "serving": f"{part.label}={part.value}",
+            "image": prepared.image_id,
+            "command": list(image.command or ()),
+            "environment": dict(variables),
+            "user": image.user,
+            "network": network.bridge.name,
+            "files": prepared.files or "",
+            "digests": digests(database.files),
+            "memory_mb": settings.hasura.limits.memory_mb,
+            "cpus": settings.hasura.limits.cpus,
+            "pids": settings.hasura.limits.pids,
+            "health_test": health_test,
+            "seconds": settings.containers.start_seconds,
+            "interval": settings.containers.health_interval_seconds,
+            "stop_seconds": settings.hasura.stop_seconds,
+        },
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[*prepared.ready, *after]),
+    )
+    service = container.run(
+        PART,
+        settings=settings,
+        prepared=prepared,
+        network=network,
+        environment=variables,
+        health_test=health_test,
+        limits=settings.hasura.limits,
+        ports=[
+            container.PublishedPort(
                 internal=PORT, external=settings.hasura.port, address=settings.containers.bind_address
-            ),
-            files=database.files,
-            stop_seconds=settings.hasura.stop_seconds,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*database.ready, *after]),
-        )
-        database.retire_logins(self.service.healthy, self.service.container.id)
-        self.register_outputs({"url": self.url})
+            )
+        ],
+        stop_seconds=settings.hasura.stop_seconds,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[*after, trial]),
+    )
+    return Serving(
+        healthy=service.healthy,
+        home=service.container,
+        identity=service.container.id,
+        host=settings.docker_name(PART),
+    )

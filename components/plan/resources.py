@@ -86,6 +86,16 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
         away="nobody can sign in",
         back="seconds; its users are in the volume and stay",
     ),
+    "docker:index/container:Container/caddy": _container(
+        "Caddy's container",
+        away="the API cannot be reached through it",
+        back="seconds; its certificates are in the volume and stay",
+    ),
+    "docker:index/volume:Volume/caddy-certificates": ResourceKind(
+        noun="volume of certificates",
+        replace=Meaning(says="certificates are obtained anew, which authorities allow a few times a week"),
+        delete=Meaning(says="certificates are obtained anew, should they be needed again"),
+    ),
     "docker:index/volume:Volume": ResourceKind(
         noun="volume",
         replace=Meaning(risk=Risk.DESTROYS, says="whatever is in it is lost; the new one is empty"),
@@ -93,6 +103,7 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
     ),
     "docker:index/volume:Volume/postgres-files": _FILES,
     "docker:index/volume:Volume/hasura-files": _FILES,
+    "docker:index/volume:Volume/caddy-files": _FILES,
     "docker:index/network:Network": ResourceKind(
         noun="network",
         replace=Meaning(risk=Risk.INTERRUPTS, says="all containers of the stack lose their connections"),
@@ -111,6 +122,50 @@ KINDS: Final[Mapping[str, ResourceKind]] = {
     ),
     "pulumi-python:dynamic/docker:VolumeFiles": ResourceKind(
         noun="files", update=Meaning(says="written anew; what has read them keeps what it read")
+    ),
+    "pulumi-python:dynamic/docker:NetworkAttachment": ResourceKind(
+        noun="further network of a container",
+        create=Meaning(says="joined while the container runs; nothing is interrupted"),
+        update=Meaning(says="joined again; nothing is interrupted"),
+        replace=Meaning(says="another one is joined before the one that was is left"),
+        delete=Meaning(says="left while the container runs; whoever reaches it there moves first"),
+    ),
+    "pulumi-python:dynamic/hasura:EngineTrial": ResourceKind(
+        noun="engine's trial",
+        create=Meaning(
+            says="held where an engine serves already: if the new one does not start, the old one stays"
+        ),
+        update=Meaning(
+            says="held beside the engine that serves: if the new one does not start, the old one stays"
+        ),
+        # The container repeats what is told where it changes.
+        told_elsewhere=("environment", "image", "command", "files", "digests"),
+    ),
+    "pulumi-python:dynamic/docker:SwarmService": ResourceKind(
+        noun="engine's service",
+        create=Meaning(says="its replicas are started"),
+        update=Meaning(
+            says="each replica starts before the one that it replaces stops; if one does not start, all stay as "
+            "they were"
+        ),
+        replace=Meaning(
+            risk=Risk.INTERRUPTS, says="a service of another name is started, and the old one then removed"
+        ),
+        delete=Meaning(risk=Risk.NARROWS, says="the API does not answer any more"),
+        told_elsewhere=("secrets",),
+    ),
+    "pulumi-python:dynamic/ingress:CaddyReload": ResourceKind(
+        noun="Caddy's configuration",
+        create=Meaning(says="read by Caddy"),
+        update=Meaning(says="read by Caddy while it serves; idle connections are closed"),
+        told_elsewhere=("digests", "container_id"),
+    ),
+    "pulumi-python:dynamic/hasura:Replicas": ResourceKind(
+        noun="replicas",
+        create=Meaning(says="waits until each is consistent"),
+        update=Meaning(says="waits until each is consistent"),
+        replace=Meaning(says="waits until each is consistent"),
+        told_elsewhere=("metadata", "revision"),
     ),
     "pulumi-python:dynamic/postgres:SuperuserPassword": ResourceKind(
         noun="superuser's password",

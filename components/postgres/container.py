@@ -11,6 +11,7 @@ import pulumi_postgresql as postgresql
 
 from components import container
 from components.generated_secret import GeneratedSecret
+from components.network import StackNetwork
 from components.postgres.data_version import DATA
 from components.postgres.database import Database
 from components.postgres.logins import EngineLogin, RetiredLogins
@@ -48,7 +49,7 @@ class PostgresContainer(pulumi.ComponentResource):
         *,
         settings: Settings,
         postgres: PostgresSettings,
-        network: docker.Network,
+        network: StackNetwork,
         image: container.Image,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -123,21 +124,27 @@ class PostgresContainer(pulumi.ComponentResource):
             data_url=url(in_network, postgres.database),
             metadata_url=url(in_network, postgres.metadata_database),
             outside_url=url(f"{host}:{postgres.address.port}", postgres.database),
-            ready=[service.healthy, *ready, engine_login],
+            ready=[service.healthy, *service.attached, *ready, engine_login],
             retire_logins=retire_logins,
         )
         # Nothing secret: Pulumi's SDK writes what is registered here into verbose logs as it is.
         self.register_outputs({})
 
     def _run(
-        self, network: docker.Network, image: container.Image, initial_password: pulumi.Output[str]
+        self, network: StackNetwork, image: container.Image, initial_password: pulumi.Output[str]
     ) -> container.Service:
         postgres = self._postgres
         user, _, group = image.user.partition(":")
         return container.run(
             "postgres",
             settings=self._settings,
-            image=image,
+            prepared=container.prepare(
+                "postgres",
+                settings=self._settings,
+                image=image,
+                files={_PASSWORD_FILE: initial_password},
+                opts=pulumi.ResourceOptions(parent=self),
+            ),
             network=network,
             environment={
                 "POSTGRES_USER": SUPERUSER,
@@ -151,10 +158,9 @@ class PostgresContainer(pulumi.ComponentResource):
             # Over TCP on purpose: while the image initialises the database, it listens on its socket only.
             health_test=["CMD-SHELL", f"pg_isready -h 127.0.0.1 -p {PORT} -U {SUPERUSER} -d postgres"],
             limits=postgres.limits,
-            port=container.PublishedPort(internal=PORT, external=postgres.port, address=LOOPBACK),
+            ports=[container.PublishedPort(internal=PORT, external=postgres.port, address=LOOPBACK)],
             volumes={DATA: self.volume.name},
             tmpfs={"/var/run/postgresql": f"uid={user},gid={group or user},mode=0775"},
-            files={_PASSWORD_FILE: initial_password},
             stop_seconds=postgres.stop_seconds,
             shm_mb=shared_memory_mb(postgres.limits.memory_mb),
             opts=pulumi.ResourceOptions(parent=self),

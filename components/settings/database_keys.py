@@ -46,13 +46,23 @@ def container_problems(parsed: StackConfig) -> list[Problem]:
     ]
     if parsed.database_name == parsed.metadata_database_name:
         problems.append(_one_database(set_command("metadataDatabaseName", "hasura_metadata")))
-    if parsed.hasura_connections >= parsed.postgres_max_connections:
+    # While a service is updated, one engine more than its replicas is at work.
+    engines = parsed.replicas + 1 if parsed.replicas else 1
+    if parsed.hasura_connections * engines >= parsed.postgres_max_connections:
+        held = (
+            f"is {parsed.hasura_connections}, which makes {parsed.hasura_connections * engines} for {parsed.replicas} "
+            "replicas and the one that takes another's place,"
+            if parsed.replicas
+            else f"is {parsed.hasura_connections},"
+        )
         problems.append(
             Problem(
                 key="hasuraConnections",
-                what=f"is {parsed.hasura_connections}, not below postgresMaxConnections "
-                f"({parsed.postgres_max_connections}); the engine would starve everybody else",
-                write=set_command("hasuraConnections", str(max(1, parsed.postgres_max_connections // 2))),
+                what=f"{held} not below postgresMaxConnections ({parsed.postgres_max_connections}); "
+                "the engine would starve everybody else",
+                write=set_command(
+                    "hasuraConnections", str(max(1, parsed.postgres_max_connections // (engines + 1)))
+                ),
             )
         )
     processes = parsed.postgres_max_connections + _ENGINES_LEAST_OVERHEAD

@@ -12,7 +12,13 @@ LAST: Final = 29_999
 Kubernetes' node ports (30000) hand out."""
 
 _BLOCK: Final = 10
-_OFFSETS: Final = {"hasuraPort": 0, "postgresPort": 1, "localClerkPort": 2}
+_OFFSETS: Final = {
+    "hasuraPort": 0,
+    "postgresPort": 1,
+    "localClerkPort": 2,
+    "ingressHttpPort": 3,
+    "ingressHttpsPort": 4,
+}
 """Place of a key's port in the ten ports of a stack. A new key takes the next number; none is ever changed, or
 ports of running stacks would move."""
 

@@ -11,6 +11,7 @@ from components.clerk import keys
 from components.clerk.claims import Claims, Json
 from components.settings.clerk_keys import key_problems
 from components.settings.database_keys import external_postgres, is_external
+from components.settings.ingress_keys import caddy
 from components.settings.problems import Problem, SettingsError
 from components.settings.relations import ports, relation_problems
 from components.settings.stack_config import SECRET_KEYS, SHOWN_KEYS, StackConfig, value_problems
@@ -172,6 +173,7 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
             log_file_mb=parsed.log_file_mb,
             log_files=parsed.log_files,
             stand_ins=parsed.stand_ins,
+            overlay_encryption=parsed.overlay_encryption,
         ),
         postgres=external_postgres(parsed)
         if is_external(parsed)
@@ -209,6 +211,8 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
             port=published["hasuraPort"],
             admin_url=parsed.hasura_admin_url
             or f"http://{_in_url(reachable(bind_address))}:{published['hasuraPort']}",
+            replicas=parsed.replicas,
+            placement=parsed.hasura_placement,
             limits=Limits(
                 memory_mb=parsed.hasura_memory_mb, cpus=float(parsed.hasura_cpus), pids=parsed.pids_limit
             ),
@@ -225,6 +229,7 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
                 header=parsed.jwt_header,
             ),
         ),
+        caddy=caddy(parsed, published),
         schema=SchemaSettings(
             migrations_directory=parsed.migrations_directory,
             metadata_directory=parsed.metadata_directory,

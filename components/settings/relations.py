@@ -9,6 +9,7 @@ from components.settings.clerk_keys import (
     signing_problems,
 )
 from components.settings.database_keys import container_problems, external_problems, is_external
+from components.settings.ingress_keys import ingress_problems
 from components.settings.ports import derived_port
 from components.settings.problems import Problem, set_command
 from components.settings.stack_config import StackConfig
@@ -21,6 +22,11 @@ def ports(parsed: StackConfig, stack: str) -> dict[str, int]:
         configured["postgresPort"] = parsed.postgres_port
     if parsed.local_clerk:
         configured["localClerkPort"] = parsed.local_clerk_port
+    if parsed.ingress:
+        configured |= {
+            "ingressHttpPort": parsed.ingress_http_port,
+            "ingressHttpsPort": parsed.ingress_https_port,
+        }
     return {key: port or derived_port(stack, key) for key, port in configured.items()}
 
 
@@ -33,6 +39,7 @@ def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
         *satellite_problems(parsed),
         *_proof_row_problems(parsed),
         *(external_problems(parsed) if is_external(parsed) else container_problems(parsed)),
+        *ingress_problems(parsed),
     ]
     taken: dict[int, str] = {}
     for key, port in ports(parsed, stack).items():

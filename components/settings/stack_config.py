@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from typing import Annotated, Literal
@@ -18,6 +19,7 @@ _IMAGE = re.compile(
     r"^(?P<name>[a-z0-9][a-z0-9._/-]*(:\d+/[a-z0-9._/-]+)?)"
     r"(?=[:@])(:(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?$"
 )
+_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _FLOATING_TAGS = frozenset({"latest", "main", "master", "edge", "nightly", "stable"})
 
 
@@ -75,6 +77,21 @@ def _admin_url(value: str) -> str:
     return value
 
 
+def _domain(value: str) -> str:
+    if value and not (len(value) <= 253 and _DOMAIN.fullmatch(value)):
+        raise ValueError("is not a host name like api.example.com")
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        try:
+            ipaddress.ip_network(each)
+        except ValueError:
+            raise ValueError(f"has {each}, which is not a network like 10.0.0.0/8") from None
+    return value
+
+
 def _address(value: str) -> str:
     if value and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/@\[\]]+):[1-9]\d{0,4}", value):
         raise ValueError("is not an address like 127.0.0.1:15432")
@@ -89,6 +106,7 @@ Role = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,53}$")]
 """Names of logins are a role's with nine more characters, and PostgreSQL's names have 63 at the most."""
 GraphqlName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Image = Annotated[str, AfterValidator(_pinned_image)]
+OptionalImage = Annotated[str, AfterValidator(lambda value: _pinned_image(value) if value else "")]
 ClerkUrl = Annotated[str, AfterValidator(_clerk_url)]
 StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
 JsonObject = Annotated[dict[str, object], BeforeValidator(_structured)]
@@ -153,6 +171,8 @@ class StackConfig(BaseModel):
     hasura_image: Image
     hasura_port: Port
     hasura_admin_url: Annotated[str, AfterValidator(_admin_url)]
+    replicas: Annotated[int, Field(ge=0, le=100)]
+    hasura_placement: StringList
     hasura_memory_mb: Annotated[int, Field(ge=0, le=4_194_304)]
     hasura_cpus: Cpus
     hasura_stop_seconds: Annotated[int, Field(ge=1, le=3600)]
@@ -164,6 +184,22 @@ class StackConfig(BaseModel):
     jwt_audience: StringList
     jwt_allowed_skew: Annotated[int, Field(ge=0, le=300)]
     jwt_header: Annotated[dict[str, str], BeforeValidator(_structured), AfterValidator(_header)]
+    ingress: bool
+    ingress_domain: Annotated[str, AfterValidator(_domain)]
+    ingress_email: Annotated[str, Field(pattern=r"^$|^[^\s@]+@[^\s@]+$")]
+    ingress_acme_directory: Annotated[str, Field(pattern=r"^https://[^\s/@?#]+(/[^\s]*)?$")]
+    ingress_acme_ca_certificate: str
+    ingress_certificate: str
+    ingress_certificate_key: str = Field(repr=False)
+    ingress_address: pydantic.IPvAnyAddress
+    ingress_http_port: Port
+    ingress_https_port: Port
+    ingress_body_kb: Annotated[int, Field(ge=1, le=1_048_576)]
+    ingress_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)]
+    ingress_trusted_proxies: Annotated[StringList, AfterValidator(_networks)]
+    caddy_image: OptionalImage
+    caddy_memory_mb: Annotated[int, Field(ge=0, le=4_194_304)]
+    caddy_cpus: Cpus
     migrations_directory: Annotated[str, Field(min_length=1)]
     metadata_directory: Annotated[str, Field(min_length=1)]
     lock_timeout: Annotated[int, Field(ge=1, le=3600)]
@@ -178,6 +214,7 @@ class StackConfig(BaseModel):
     seeds_directory: str
     bind_address: pydantic.IPvAnyAddress
     allow_public_ports: bool
+    overlay_encryption: bool
     pids_limit: Annotated[int, Field(ge=0, le=4_194_304)]
     start_seconds: Annotated[int, Field(ge=5, le=3600)]
     health_interval_seconds: Annotated[int, Field(ge=1, le=60)]
@@ -191,7 +228,14 @@ KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in StackConfig.m
 
 
 SECRET_KEYS: frozenset[str] = frozenset(
-    {"clerkSecretKey", "jwtSigningKey", "databaseUrl", "metadataDatabaseUrl", "databasePassword"}
+    {
+        "clerkSecretKey",
+        "jwtSigningKey",
+        "databaseUrl",
+        "metadataDatabaseUrl",
+        "databasePassword",
+        "ingressCertificateKey",
+    }
 )
 """Keys whose value may only be set with `pulumi config set --secret`."""
 
@@ -268,6 +312,16 @@ _EXAMPLES = {
     "jwtHeader": '\'{"type": "Cookie", "name": "NAME"}\'',
     "jwtAllowedSkew": "5    # seconds, 0 to 300",
     "bindAddress": "127.0.0.1",
+    "replicas": "3",
+    "ingressDomain": "api.example.com",
+    "ingressEmail": "ops@example.com",
+    "ingressAcmeDirectory": "https://acme-v02.api.letsencrypt.org/directory",
+    "ingressAddress": "192.0.2.1",
+    "ingressHttpPort": "80",
+    "ingressHttpsPort": "443",
+    "ingressTrustedProxies": "'[\"10.0.0.0/8\"]'",
+    "caddyImage": "registry.example.com/caddy:2.11.9",
+    "caddyCpus": "1.5    # 0 is no limit",
     "hasuraAdminUrl": "http://127.0.0.1:8080",
     "postgresAddress": "127.0.0.1:15432",
     "hasuraCpus": "1.5    # 0 is no limit",

@@ -14,7 +14,7 @@ PROJECT = "clerk-hasura"
 LOCAL_CLERK_CONTAINER_PORT = 9500
 """Port of the local Clerk inside its container; ``localClerkPort`` is where it is published."""
 
-Part = Literal["postgres", "hasura", "stand-ins"]
+Part = Literal["postgres", "hasura", "stand-ins", "caddy"]
 """What an image serves. The local Clerk is one of the stand-ins."""
 
 LOOPBACK = "127.0.0.1"
@@ -44,6 +44,7 @@ class ContainerSettings:
     log_file_mb: int
     log_files: int
     stand_ins: bool
+    overlay_encryption: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +154,15 @@ class JwtSettings:
 @dataclass(frozen=True, kw_only=True)
 class HasuraSettings:
     """The Hasura engine. ``admin_url`` is where the deployment reaches its admin API; ``dumps``: it may be asked
-    for dumps of its databases (``backupDirectory``).
+    for dumps of its databases (``backupDirectory``). ``replicas`` is how many serve at once as a service of Docker
+    Swarm, 0 for one in a plain container; ``placement`` which nodes run them.
     """
 
     image: str
     port: int
     admin_url: str
+    replicas: int
+    placement: tuple[str, ...]
     limits: Limits
     stop_seconds: int
     connections: int
@@ -168,6 +172,40 @@ class HasuraSettings:
     dumps: bool
     log_level: str
     jwt: JwtSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngressSettings:
+    """What everybody reaches. Without ``certificate`` (PEM text) one is obtained by ACME; ``acme_ca_certificate``
+    is PEM text, empty where the authority's TLS is one that everybody trusts.
+    """
+
+    domain: str
+    email: str
+    acme_directory: str
+    acme_ca_certificate: str
+    certificate: str
+    certificate_key: str = field(repr=False)
+    address: str
+    http_port: int
+    https_port: int
+    body_kb: int
+    requests_per_minute: int
+    trusted_proxies: tuple[str, ...]
+
+    @property
+    def url(self) -> str:
+        """Where everybody finds it, without a path."""
+        return f"https://{self.domain}" + (f":{self.https_port}" if self.https_port != 443 else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaddySettings:
+    """Caddy, before the engine's replicas, before everybody, or both. ``image`` is empty for the one built here."""
+
+    image: str
+    limits: Limits
+    ingress: IngressSettings | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +257,7 @@ class Settings:
     postgres: PostgresSettings | ExternalPostgresSettings
     clerk: ClerkSettings
     hasura: HasuraSettings
+    caddy: CaddySettings | None
     schema: SchemaSettings
     proof: ProofSettings
     project: str = field(default=PROJECT)
@@ -230,12 +269,14 @@ class Settings:
     @property
     def images(self) -> Mapping[Part, str]:
         """Part of the stack to the image configured for it, of every part that this stack runs. The stand-ins'
-        image has no configured name."""
+        image has no configured name, nor has Caddy's where it is built here."""
         images: dict[Part, str] = {"hasura": self.hasura.image}
         if isinstance(self.postgres, PostgresSettings):
             images["postgres"] = self.postgres.image
         if self.clerk.local:
             images["stand-ins"] = ""
+        if self.caddy:
+            images["caddy"] = self.caddy.image
         return images
 
     @property
@@ -246,4 +287,13 @@ class Settings:
             published["postgresPort"] = self.postgres.port
         if self.clerk.local:
             published["localClerkPort"] = self.clerk.local_port
+        if self.caddy and self.caddy.ingress:
+            published["ingressHttpPort"] = self.caddy.ingress.http_port
+            published["ingressHttpsPort"] = self.caddy.ingress.https_port
         return published
+
+    def published_on(self, key: str) -> str:
+        """The address on which the port of a configuration key is published."""
+        if key.startswith("ingress") and self.caddy and self.caddy.ingress:
+            return self.caddy.ingress.address
+        return self.containers.bind_address if key == "hasuraPort" else LOOPBACK

@@ -7,6 +7,7 @@ import pulumi_docker as docker
 
 from components import container
 from components.clerk import keys
+from components.network import StackNetwork
 from components.settings import LOCAL_CLERK_CONTAINER_PORT, LOOPBACK, Limits, Settings
 
 MEMORY_MB = 256
@@ -31,7 +32,7 @@ class LocalClerk(pulumi.ComponentResource):
         name: str,
         *,
         settings: Settings,
-        network: docker.Network,
+        network: StackNetwork,
         image: container.Image,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -50,7 +51,7 @@ class LocalClerk(pulumi.ComponentResource):
         self.service = container.run(
             "clerk",
             settings=settings,
-            image=image,
+            prepared=container.prepare("clerk", settings=settings, image=image, opts=child),
             network=network,
             environment={
                 "LOCAL_CLERK_PORT": str(LOCAL_CLERK_CONTAINER_PORT),
@@ -61,9 +62,11 @@ class LocalClerk(pulumi.ComponentResource):
             health_test=container.http_health_test(f"http://127.0.0.1:{LOCAL_CLERK_CONTAINER_PORT}/healthz"),
             limits=Limits(memory_mb=MEMORY_MB, cpus=0, pids=settings.hasura.limits.pids),
             # Its address is a part of its publishable key.
-            port=container.PublishedPort(
-                internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port, address=LOOPBACK
-            ),
+            ports=[
+                container.PublishedPort(
+                    internal=LOCAL_CLERK_CONTAINER_PORT, external=settings.clerk.local_port, address=LOOPBACK
+                )
+            ],
             volumes={"/data": volume.name},
             opts=child,
         )

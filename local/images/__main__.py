@@ -11,12 +11,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.images", description=__doc__)
     parser.add_argument("--postgres", required=True, help="the configured image of PostgreSQL")
     parser.add_argument("--hasura", required=True, help="the configured image of the Hasura engine")
+    parser.add_argument(
+        "--caddy", help="the configured image of Caddy, or an empty text for the one built here"
+    )
     parser.add_argument("--base", default=ConfiguredImages.base, help="the base of what is built here")
     parser.add_argument("--no-stand-ins", action="store_true", help="refuse stand-ins for configured images")
     arguments = parser.parse_args()
     try:
         rows = ensure(
-            ConfiguredImages(postgres=arguments.postgres, hasura=arguments.hasura, base=arguments.base),
+            ConfiguredImages(
+                postgres=arguments.postgres,
+                hasura=arguments.hasura,
+                caddy=arguments.caddy or "",
+                base=arguments.base,
+            ),
+            parts=("postgres", "hasura", "stand-ins", *(("caddy",) if arguments.caddy is not None else ())),
             progress=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
             allow_stand_ins=not arguments.no_stand_ins,
         )

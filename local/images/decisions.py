@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-Part = Literal["postgres", "hasura", "stand-ins"]
-"""What needs an image. `stand-ins` is the local Clerk's, which no vendor has an image of."""
+Part = Literal["postgres", "hasura", "stand-ins", "caddy"]
+"""What needs an image. `stand-ins` is the local Clerk's, which no vendor has an image of; so it is with `caddy`,
+with the modules that this project needs, unless a stack names one."""
 
 _MEGABYTE = 1024 * 1024
 

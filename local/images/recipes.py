@@ -6,15 +6,17 @@ an unchanged one is found by `docker image inspect` alone.
 
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local.images.sources import Sources, collect
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
+CADDY = HERE / "caddy"
 NAMESPACE = "clerk-hasura.local"
 
 DEBIAN_SUITE = "trixie"
@@ -98,6 +100,31 @@ def stand_ins_recipe(project: Path = PROJECT) -> Recipe:
         context=context,
         build_args={"PYTHON_VERSION": PYTHON_VERSION, "POSTGRES_MAJOR": POSTGRES_MAJOR},
     )
+
+
+def caddy_recipe() -> Recipe:
+    """Caddy with the modules that the ingress needs."""
+    return Recipe(
+        part="caddy",
+        context={path.name: path.read_bytes() for path in sorted(CADDY.iterdir()) if path.is_file()},
+        build_args={},
+    )
+
+
+def caddy_builder(recipe: Recipe) -> str:
+    """The vendor's image that builds Caddy, as the recipe names it."""
+    found = re.search(r"^ARG BUILDER=(\S+)$", recipe.context["Dockerfile"].decode(), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{CADDY / 'Dockerfile'} names no builder")
+    return found[1]
+
+
+def around_a_binary(recipe: Recipe) -> Recipe:
+    """The same image, for a binary that was built on this machine and lies in the folder `binary` of the context.
+
+    To be built under the name of the recipe that it is made from.
+    """
+    return replace(recipe, context={"Dockerfile": recipe.context["Dockerfile.built-here"]})
 
 
 def chosen_tag(part: str, configured: str) -> str:

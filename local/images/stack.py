@@ -26,8 +26,8 @@ _USERS: Mapping[str, str] = {"postgres": "999:999"}
 def image(configured: str, part: Part, /) -> Image:
     """The image that serves `part`, with a warning on the CLI where it is a stand-in.
 
-    `configured` is the image of the stack's configuration; the part `stand-ins` has none. Raises
-    pulumi.RunError where a stand-in is needed and not built.
+    `configured` is the image of the stack's configuration; the part `stand-ins` has none, and `caddy` may have none.
+    Raises pulumi.RunError where an image is needed that is built here, and has not been.
     """
     try:
         resolved = resolve(configured, part)

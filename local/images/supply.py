@@ -21,14 +21,27 @@ from local.images.decisions import (
 from local.images.docker_cli import Progress
 from local.images.errors import ImageError
 from local.images.recipes import Recipe
+from local.toolchain import go_program
+from local.toolchain.errors import ToolchainError
+from local.toolchain.progress import Progress as ToolchainProgress
 
 # Measured sizes in MB with room for unpacking.
-_PULL_MEGABYTES: Mapping[str, int] = {"postgres": 700, "hasura": 1500, "base": 250}
-_BUILD_MEGABYTES: Mapping[str, int] = {"debian": 400, "postgres": 700, "stand-ins": 500}
+_PULL_MEGABYTES: Mapping[str, int] = {
+    "postgres": 700,
+    "hasura": 1500,
+    "base": 250,
+    "caddy": 100,
+    "builder": 1000,
+}
+_BUILD_MEGABYTES: Mapping[str, int] = {"debian": 400, "postgres": 700, "stand-ins": 500, "caddy": 200}
 _KEPT_VERSIONS = 5
 """How many versions of an image of ours stay: other checkouts of the project on this machine use them too."""
 
-_KEYS: Mapping[str, str] = {"postgres": "clerk-hasura:postgresImage", "hasura": "clerk-hasura:hasuraImage"}
+_KEYS: Mapping[str, str] = {
+    "postgres": "clerk-hasura:postgresImage",
+    "hasura": "clerk-hasura:hasuraImage",
+    "caddy": "clerk-hasura:caddyImage",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,8 @@ class ConfiguredImages:
 
     postgres: str
     hasura: str
+    caddy: str = ""
+    """Empty for the one that is built here."""
     base: str = "python:3.13-slim-trixie"
     """What the images built here stand on, where it can be had; else a Debian made here. Has to be Debian
     trixie, with the Python of `recipes.PYTHON_VERSION` or none."""
@@ -70,6 +85,8 @@ def resolve(configured: str, part: Part, *, allow_stand_in: bool = True) -> Reso
     Raises ImageError where Docker does not answer, or a stand-in is needed that has not been built from
     today's sources.
     """
+    if part == "caddy":
+        return _resolved_caddy(configured)
     if part != "stand-ins" and docker_cli.is_present(configured):
         return ResolvedImage(image=configured, stand_in=False, why="on this machine")
     if part == "stand-ins" or (
@@ -83,6 +100,19 @@ def resolve(configured: str, part: Part, *, allow_stand_in: bool = True) -> Reso
             )
         return ResolvedImage(image=stand_in, stand_in=True, why=_warning(part, configured))
     return ResolvedImage(image=configured, stand_in=False, why="not on this machine; Docker pulls it")
+
+
+def _resolved_caddy(configured: str) -> ResolvedImage:
+    """Caddy's image: the configured one, else the one that is built here, which is no stand-in."""
+    image = configured or recipes.caddy_recipe().tag
+    if docker_cli.is_present(image):
+        return ResolvedImage(image=image, stand_in=False, why="on this machine")
+    if configured:
+        return ResolvedImage(image=configured, stand_in=False, why="not on this machine; Docker pulls it")
+    raise ImageError(
+        f"the image {image} is not built. Build it with `make images STACK=NAME`, or name one of your own: "
+        "pulumi config set caddyImage IMAGE (local/images/caddy/Dockerfile says how it is made)."
+    )
 
 
 def ensure(
@@ -110,7 +140,12 @@ def ensure(
         base=configured.base,
         allow_stand_ins=allow_stand_ins,
     )
-    wanted: dict[Part, str] = {"postgres": configured.postgres, "hasura": configured.hasura, "stand-ins": ""}
+    wanted: dict[Part, str] = {
+        "postgres": configured.postgres,
+        "hasura": configured.hasura,
+        "stand-ins": "",
+        "caddy": configured.caddy,
+    }
     rows, problems = [], []
     for part in parts:
         try:
@@ -168,14 +203,15 @@ class _Run:
 
     def supply(self, part: Part, configured: str) -> ImageRow:
         """Bring one part's image."""
-        if part == "stand-ins":
-            return self._supply_stand_ins()
+        if not configured:
+            return self._supply_caddy() if part == "caddy" else self._supply_stand_ins()
         recipe = _stand_in_recipe(part)
+        allowed = self.allow_stand_ins and part != "caddy"
         known = Availability(
             configured_present=docker_cli.is_present(configured),
             stand_in_chosen=False,
             stand_in_present=False,
-            stand_in_allowed=self.allow_stand_ins,
+            stand_in_allowed=allowed,
         )
         if not known.configured_present:
             known = replace(
@@ -225,6 +261,33 @@ class _Run:
             source = "built here"
         return ImageRow(part="stand-ins", image=recipe.tag, source=source)
 
+    def _supply_caddy(self) -> ImageRow:
+        recipe = recipes.caddy_recipe()
+        source = "built here before"
+        if not docker_cli.is_present(recipe.tag):
+            source = self._build_caddy(recipe)
+        return ImageRow(part="caddy", image=recipe.tag, source=source)
+
+    def _build_caddy(self, recipe: Recipe) -> str:
+        """Build it in the vendor's builder, or around a binary that this machine builds; say which."""
+        builder = recipes.caddy_builder(recipe)
+        if docker_cli.is_present(builder) or self._pull(builder, "builder") is None:
+            self._build(recipe)
+            return f"built here in {builder}"
+        self.progress(f"{builder} cannot be pulled; builds Caddy from Go modules on this machine")
+        try:
+            binary = go_program.build(
+                recipes.CADDY,
+                "caddy",
+                architecture=self._about_docker().architecture,
+                cache=self.cache,
+                progress=ToolchainProgress(live=False),
+            )
+        except ToolchainError as error:
+            raise ImageError(f"Caddy cannot be built: {error}") from error
+        self._build(recipes.around_a_binary(recipe), tag=recipe.tag, folders={"binary": binary})
+        return "built here from Go modules"
+
     def _pull(self, image: str, part: str) -> tuple[PullFailure, str] | None:
         registry = registry_of(image)
         if registry in self.unreachable:
@@ -236,10 +299,14 @@ class _Run:
             self.unreachable[registry] = failed[1]
         return failed
 
-    def _build(self, recipe: Recipe) -> None:
-        self._check_space(_BUILD_MEGABYTES[recipe.part], recipe.tag)
+    def _build(
+        self, recipe: Recipe, *, tag: str | None = None, folders: Mapping[str, Path] | None = None
+    ) -> None:
+        """Build a recipe, with further folders in its context, under its own name or another."""
+        name = tag or recipe.tag
+        self._check_space(_BUILD_MEGABYTES[recipe.part], name)
         base = self._base()
-        folders: dict[str, Path] = {}
+        folders = dict(folders or {})
         if recipe.part == "stand-ins":
             folders["wheels"] = wheels.download(
                 recipe.context["requirements.txt"],
@@ -249,16 +316,16 @@ class _Run:
                 cache=self.cache,
                 progress=self.progress,
             )
-        self.progress(f"builds {recipe.tag} on {base}")
+        self.progress(f"builds {name} on {base}")
         docker_cli.build(
-            recipe.tag,
+            name,
             recipes.context_archive(recipe, folders),
             build_args={**recipe.build_args, "BASE": base},
             labels={"clerk-hasura.base": base},
             progress=self.progress,
         )
         # An image that came from the build cache has its first date, so it may stand anywhere in the list.
-        others = [tag for tag in docker_cli.tags(f"{recipes.NAMESPACE}/{recipe.part}") if tag != recipe.tag]
+        others = [each for each in docker_cli.tags(f"{recipes.NAMESPACE}/{recipe.part}") if each != name]
         for old in others[_KEPT_VERSIONS:]:
             docker_cli.remove(old)
 
@@ -304,6 +371,7 @@ def _stand_in_recipe(part: Part) -> Recipe:
         "postgres": recipes.postgres_recipe,
         "hasura": recipes.stand_ins_recipe,
         "stand-ins": recipes.stand_ins_recipe,
+        "caddy": recipes.caddy_recipe,
     }
     return builders[part]()
 

@@ -28,6 +28,7 @@ class StackImages:
     stand_ins: bool
     local_clerk: bool
     external_database: bool
+    caddy: bool
     docker_host: str
     """The Docker host that the stack's configuration names; empty for the environment's."""
 
@@ -38,12 +39,17 @@ class StackImages:
             "postgres": not self.external_database,
             "hasura": True,
             "stand-ins": self.local_clerk,
+            "caddy": self.caddy,
         }
         return tuple(part for part, is_wanted in wanted.items() if is_wanted)
 
     def name(self, part: Part) -> str:
         """The configured image of a part; empty for what is always built here."""
-        names = {"postgres": self.configured.postgres, "hasura": self.configured.hasura}
+        names = {
+            "postgres": self.configured.postgres,
+            "hasura": self.configured.hasura,
+            "caddy": self.configured.caddy,
+        }
         return names.get(part, "")
 
 
@@ -57,10 +63,13 @@ def read(project: Path, stack: str) -> StackImages:
         return str(declared[key].get("default", "") if given is None else given)
 
     return StackImages(
-        configured=ConfiguredImages(postgres=value("postgresImage"), hasura=value("hasuraImage")),
+        configured=ConfiguredImages(
+            postgres=value("postgresImage"), hasura=value("hasuraImage"), caddy=value("caddyImage")
+        ),
         stand_ins=value("standIns").lower() == "true",
         local_clerk=value("localClerk").lower() == "true",
         external_database=any(f"{_NAMESPACE}{key}" in own for key in ("databaseUrl", "databaseHost")),
+        caddy=value("ingress").lower() == "true" or value("replicas") not in ("", "0"),
         docker_host=str(own.get("docker:host", "")),
     )
 

@@ -63,6 +63,7 @@ def served() -> Iterator[Registry]:
 @pytest.fixture
 def project(tmp_path: Path, served: Registry) -> Path:
     images = "".join(f"  {key}: {{default: '{served.image}'}}\n" for key in ("postgresImage", "hasuraImage"))
+    images += "  caddyImage: {default: ''}\n"
     (tmp_path / "Pulumi.yaml").write_text(f"name: clerk-hasura\nconfig:\n{images}")
     return tmp_path
 

@@ -134,7 +134,8 @@ def test_setup_needs_nothing_but_pythons_own_library() -> None:
         name = f"local.images.{path.stem}"
         for module in sources.imported_modules(path.read_text(), module=name, is_package=False):
             top = module.split(".")[0]
-            assert top in sys.stdlib_module_names or module.startswith("local.images"), (path.name, module)
+            ours = module.startswith(("local.images", "local.toolchain"))
+            assert top in sys.stdlib_module_names or ours, (path.name, module)
 
 
 def test_relative_and_nested_imports_are_followed() -> None:
@@ -174,3 +175,19 @@ def test_only_what_is_missing_is_installed() -> None:
     assert debian.missing_packages(program=True, keyrings=new, suite="trixie") == []
     assert debian.missing_packages(program=False, keyrings=new, suite="trixie") == ["mmdebstrap"]
     assert debian.missing_packages(program=True, keyrings=old, suite="trixie") == ["debian-archive-keyring"]
+
+
+def test_caddy_is_one_image_however_it_is_built() -> None:
+    """The binary's own versions and hashes are in both recipes, and both make the same user."""
+    recipe = recipes.caddy_recipe()
+    here = recipes.around_a_binary(recipe)
+    assert {"go.mod", "go.sum", "main.go", "Dockerfile"} <= set(recipe.context)
+    assert set(here.context) == {"Dockerfile"}
+    assert re.fullmatch(r"caddy:\d+\.\d+\.\d+-builder", recipes.caddy_builder(recipe))
+    version = re.search(r"caddyserver/caddy/v2 v(\S+)", recipe.context["go.mod"].decode())
+    assert version is not None and recipes.caddy_builder(recipe) == f"caddy:{version[1]}-builder"
+    lines = [set(each.context["Dockerfile"].decode().splitlines()) for each in (recipe, here)]
+    common = {
+        line for line in lines[0] & lines[1] if "10002" in line or line.startswith(("USER", "ENV", "CMD"))
+    }
+    assert len(common) == 5

@@ -14,6 +14,9 @@ config:
   hasuraImage: {default: 'hasura/graphql-engine:v2'}
   standIns: {default: false}
   localClerk: {default: false}
+  caddyImage: {default: ''}
+  ingress: {default: false}
+  replicas: {default: 0}
 """
 
 
@@ -25,8 +28,14 @@ config:
         ("clerk-hasura:databaseUrl: {secure: x}", ("hasura",), ""),
         ("clerk-hasura:databaseHost: db.example.com", ("hasura",), ""),
         ("docker:host: ssh://there", ("postgres", "hasura"), "ssh://there"),
+        ('clerk-hasura:replicas: "3"', ("postgres", "hasura", "caddy"), ""),
+        ('clerk-hasura:ingress: "true"', ("postgres", "hasura", "caddy"), ""),
+        ('clerk-hasura:replicas: "0"', ("postgres", "hasura"), ""),
     ],
-    ids=["defaults", "local Clerk", "database by URL", "database by parts", "another host"],
+    ids=[
+        *("defaults", "local Clerk", "database by URL", "database by parts", "another host"),
+        *("replicas", "ingress", "no replicas"),
+    ],
 )
 def test_parts_and_host(tmp_path: Path, own: str, parts: tuple[str, ...], docker_host: str) -> None:
     (tmp_path / "Pulumi.yaml").write_text(MANIFEST)

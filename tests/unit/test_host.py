@@ -79,6 +79,11 @@ def limited(**change: str) -> settings.Settings:
     ("change", "said"),
     [
         ({"hasuraCpus": "2"}, []),
+        ({"caddyCpus": "3"}, []),
+        (
+            {"caddyCpus": "3", "ingress": "true", "ingressDomain": "a.example.com"},
+            ["caddyCpus: is 3, and the Docker host has 2"],
+        ),
         ({"hasuraCpus": "2.1"}, ["hasuraCpus: is 2.1, and the Docker host has 2"]),
         ({"postgresCpus": "3"}, ["postgresCpus: is 3, and the Docker host has 2"]),
         ({"hasuraMemoryMb": "4096"}, []),
@@ -99,7 +104,7 @@ class Elsewhere(Docker):
         object.__setattr__(self, "containers", containers)
 
     def run(self, *arguments: str, **_: object) -> subprocess.CompletedProcess[str]:
-        lines = {"ps": "\n".join(map(json.dumps, self.containers)), "info": "4 8589934592"}
+        lines = {"ps": "\n".join(map(json.dumps, self.containers)), "info": "4 8589934592 true"}
         known = arguments[0] in lines
         return subprocess.CompletedProcess(
             arguments, 0 if known else 1, stdout=lines.get(arguments[0], ""), stderr=""
@@ -146,6 +151,24 @@ def test_data_of_another_major_version_is_not_given_to_a_server(
     assert [f"{problem.key}: {problem.what}".partition(" clerk-hasura")[0] for problem in found] == said
     assert all(
         (ROOT / host.UPGRADE_RUNBOOK).is_file() and host.UPGRADE_RUNBOOK in problem.write for problem in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("replicas", "manager", "said"),
+    [
+        ("0", False, ""),
+        ("0", True, ""),
+        ("3", True, ""),
+        ("3", False, "replicas: is 3, and the Docker host is no"),
+    ],
+)
+def test_replicas_need_a_manager_of_a_swarm(replicas: str, manager: bool, said: str) -> None:
+    wanted = limited(replicas=replicas, hasuraConnections="20")
+    facts = host.HostFacts(docker_error=None, busy_ports={}, swarm_manager=manager)
+    found = [f"{problem.key}: {problem.what} {problem.write}" for problem in host.problems(wanted, facts)]
+    assert [each.startswith(said) and "docker swarm init" in each for each in found] == (
+        [True] if said else []
     )
 
 

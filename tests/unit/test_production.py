@@ -28,6 +28,12 @@ DEVELOPMENT = {
     "clerkSecretKey": "sk_test_" + "a" * 40,
 }
 
+CADDY = {
+    "ingress": "true",
+    "ingressDomain": "api.example.com",
+    "caddyImage": f"registry.example.com/caddy:2.11.9{DIGEST}",
+}
+
 # name: (what breaks a rule, the keys that are told, the same without the fault)
 CASES: dict[str, tuple[dict[str, str], list[str], dict[str, str]]] = {
     "the local Clerk": (
@@ -55,6 +61,21 @@ CASES: dict[str, tuple[dict[str, str], list[str], dict[str, str]]] = {
         {"hasuraImage": "hasura/graphql-engine:v2.48.10"},
         ["hasuraImage"],
         {"hasuraImage": f"hasura/graphql-engine{DIGEST}"},
+    ),
+    "Caddy by a tag": (
+        CADDY | {"caddyImage": "registry.example.com/caddy:2.11.9"},
+        ["caddyImage"],
+        CADDY,
+    ),
+    "Caddy's image where there is no Caddy": (
+        CADDY | {"caddyImage": "registry.example.com/caddy:2.11.9"},
+        ["caddyImage"],
+        {"caddyImage": "registry.example.com/caddy:2.11.9"},
+    ),
+    "Caddy without limits": (
+        CADDY | {"caddyMemoryMb": "0", "caddyCpus": "0"},
+        ["caddyMemoryMb", "caddyCpus"],
+        {"caddyMemoryMb": "0", "caddyCpus": "0"},
     ),
     "data that may be deleted": (
         {"protectData": "false"},

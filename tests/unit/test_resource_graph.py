@@ -19,17 +19,19 @@ from components.clerk.instance_check import InstanceFacts
 from components.clerk.jwks import Jwks
 from components.container import Image
 from components.hasura.environment import SECRETS
+from components.plan.resources import KINDS, is_shown
 from components.proof.provider import INPUTS
 from local.images import stack as stack_images
 from policy import properties
 from policy.rules import RULES
+from tests.external_postgres.certificates import Authority
 
 DYNAMIC = "pulumi-python:dynamic"
 STACK = "Stack/clerk-hasura-dev"
 POSTGRES, LOCAL_CLERK, HASURA = (
     "PostgresContainer/postgres",
     "LocalClerk/local-clerk",
-    "HasuraContainer/hasura",
+    "HasuraEngine/hasura",
 )
 
 # key: (type, parent, secret inputs, protected on a stack that keeps its data)
@@ -87,9 +89,10 @@ EXPECTED: dict[str, tuple[str, str, set[str], bool]] = {
     "PidsLimit/clerk-pids-limit": (f"{DYNAMIC}/docker:PidsLimit", LOCAL_CLERK, set(), False),
     "ContainerHealth/clerk-healthy": (f"{DYNAMIC}/docker:ContainerHealth", LOCAL_CLERK, set(), False),
     "JwtTemplate/jwt-template": (f"{DYNAMIC}/clerk:JwtTemplate", STACK, set(), False),
-    "HasuraContainer/hasura": ("clerk-hasura:hasura:HasuraContainer", STACK, set(), False),
+    "HasuraEngine/hasura": ("clerk-hasura:hasura:HasuraEngine", STACK, set(), False),
     "GeneratedSecret/hasura-admin-secret": (f"{DYNAMIC}/secret:GeneratedSecret", HASURA, set(), False),
     "RemoteImage/hasura-image": ("docker:index/remoteImage:RemoteImage", HASURA, set(), False),
+    "EngineTrial/hasura-trial": (f"{DYNAMIC}/hasura:EngineTrial", HASURA, {"environment"}, False),
     "Container/hasura": ("docker:index/container:Container", HASURA, {"envs"}, False),
     "PidsLimit/hasura-pids-limit": (f"{DYNAMIC}/docker:PidsLimit", HASURA, set(), False),
     "ContainerHealth/hasura-healthy": (f"{DYNAMIC}/docker:ContainerHealth", HASURA, set(), False),
@@ -239,7 +242,9 @@ def test_each_waits_for_what_it_needs(dev: Graph) -> None:
         "RetiredLogins/retired-logins": {"ContainerHealth/hasura-healthy", "EngineLogin/engine-login"},
         "Container/clerk": {"Network/network", "Volume/local-clerk-data"},
         "JwtTemplate/jwt-template": {"ContainerHealth/clerk-healthy"},
-        "Container/hasura": {
+        # So that an engine which does not start leaves the one that serves where it is.
+        "Container/hasura": {"EngineTrial/hasura-trial"},
+        "EngineTrial/hasura-trial": {
             "ContainerHealth/postgres-healthy",
             "ContainerHealth/clerk-healthy",
             "Database/database",
@@ -551,14 +556,22 @@ SOUND = {
 }
 
 
+PUBLIC = {
+    "ingress": "true",
+    "ingressDomain": "api.example.com",
+    "caddyImage": "registry.example.com/caddy:2.11.9@sha256:" + "0" * 64,
+}
+
+
 @pytest.mark.parametrize(
     ("change", "broken"),
     [
         ({}, []),
         (EXTERNAL, []),
         ({"jwtTemplateLifetime": "600"}, [("token-lifetime", "hasura lifetime")]),
+        (PUBLIC, []),
     ],
-    ids=["sound", "with a database of somebody else", "with long tokens"],
+    ids=["sound", "with a database of somebody else", "with long tokens", "with an ingress"],
 )
 def test_the_policy_pack_finds_what_is_loosened_on_a_production_stack_and_nothing_else(
     change: dict[str, str], broken: list[tuple[str, str]]
@@ -582,3 +595,98 @@ def test_the_policy_pack_finds_what_is_loosened_on_a_production_stack_and_nothin
         )
         found += [(rule.name, violation.subject) for rule in RULES for violation in rule.check(seen)]
     assert found == broken
+
+
+SERVICE = {"replicas": "3", "hasuraConnections": "20"}
+CADDY = {
+    "Caddy/caddy",
+    "RemoteImage/caddy-image",
+    "Volume/caddy-files",
+    "VolumeFiles/caddy-files",
+    "Container/caddy",
+    "PidsLimit/caddy-pids-limit",
+    "ContainerHealth/caddy-healthy",
+    "CaddyReload/caddy-configuration",
+}
+
+
+def with_caddy(change: dict[str, str]) -> Graph:
+    graph = deploy(stack_config("dev") | change, stack="dev", encrypted=frozenset({"ingressCertificateKey"}))
+    for kind, name in ((each.type, each.name) for each in graph.resources.values() if is_shown(each.type)):
+        assert kind in KINDS or f"{kind}/{name}" in KINDS, kind
+    return graph
+
+
+def test_replicas_take_the_place_of_the_container(dev: Graph) -> None:
+    graph = with_caddy(SERVICE)
+    assert set(dev.resources) - set(graph.resources) - {STACK} == {
+        "EngineTrial/hasura-trial",
+        "Container/hasura",
+        "PidsLimit/hasura-pids-limit",
+        "ContainerHealth/hasura-healthy",
+    }
+    assert set(graph.resources) - set(dev.resources) - {STACK} == CADDY | {
+        "Network/overlay",
+        "SwarmService/hasura-service",
+        "Replicas/replicas",
+        *(f"NetworkAttachment/{part}-on-overlay" for part in ("postgres", "clerk", "caddy")),
+    }
+    service = graph.resources["SwarmService/hasura-service"]
+    assert set(service.secrets) - {"__provider"} == {"secrets"}
+    assert "secrets" in service.additional_secret_outputs
+    assert set(service.inputs["secrets"]["value"]) == SECRETS
+    assert not SECRETS & set(service.inputs["definition"]["environment"])
+    # What it needs leaves the network after it.
+    assert service.depends_on >= {
+        "NetworkAttachment/postgres-on-overlay",
+        "NetworkAttachment/clerk-on-overlay",
+        "Network/overlay",
+        "EngineLogin/engine-login",
+    }
+    assert graph.resources["Container/caddy"].depends_on >= {"SwarmService/hasura-service"}
+    assert graph.resources["Migrations/migrations"].depends_on >= {"CaddyReload/caddy-configuration"}
+    assert graph.resources["Replicas/replicas"].depends_on >= {"Metadata/metadata"}
+    assert graph.resources["RowIsolation/row-isolation"].depends_on >= {"Replicas/replicas"}
+    # Containers that serve stay the same in either mode.
+    for key in ("Container/postgres", "Container/clerk", "Network/network"):
+        assert graph.resources[key] == dev.resources[key]
+    ports = graph.resources["Container/caddy"].inputs["ports"]
+    assert [(port["ip"], port["external"]) for port in ports] == [("127.0.0.1", 8080)]
+    assert graph.outputs.keys() == dev.outputs.keys()
+
+
+def test_an_ingress_stands_before_the_container(dev: Graph) -> None:
+    graph = with_caddy({"ingress": "true", "ingressDomain": "api.example.com", "ingressHttpsPort": "8443"})
+    assert set(graph.resources) - set(dev.resources) - {STACK} == CADDY | {"Volume/caddy-certificates"}
+    assert not set(dev.resources) - set(graph.resources) - {STACK}
+    assert graph.outputs["publicGraphqlUrl"] == "https://api.example.com:8443/v1/graphql"
+    assert graph.outputs["graphqlUrl"] == dev.outputs["graphqlUrl"]
+    caddy = graph.resources["Container/caddy"].inputs
+    assert [(port["ip"], port["external"]) for port in caddy["ports"]] == [
+        ("0.0.0.0", 80),
+        ("0.0.0.0", 8443),
+    ]
+    assert caddy["user"].partition(":")[0] not in ("", "0", "root")
+    assert caddy["readOnly"] is True
+    assert caddy["capabilities"] == {"drops": ["ALL"]}
+    # The engine's own port stays the deployment's, on loopback.
+    assert graph.resources["Container/hasura"].inputs["ports"][0]["ip"] == "127.0.0.1"
+
+
+def test_a_private_key_is_a_secret_and_obtained_certificates_need_a_volume() -> None:
+    pair = Authority("test").server("api.example.com")
+    graph = with_caddy(
+        {
+            "ingress": "true",
+            "ingressDomain": "api.example.com",
+            "ingressCertificate": pair.certificate,
+            "ingressCertificateKey": pair.key,
+        }
+    )
+    assert "Volume/caddy-certificates" not in graph.resources
+    files = graph.resources["VolumeFiles/caddy-files"]
+    assert "files" in files.secrets
+    assert set(files.inputs["files"]["value"]) == {"caddy.json", "certificate.pem", "certificate-key.pem"}
+    others = [dict(r.inputs) for key, r in graph.resources.items() if key != "VolumeFiles/caddy-files"]
+    shown = json.dumps(others, default=str)
+    assert pair.key.splitlines()[1] not in shown

@@ -9,6 +9,7 @@ from project import CA, EXPIRED_CA, manifest, stack_config
 
 from components import settings
 from components.clerk import keys
+from tests.external_postgres.certificates import Authority
 
 PK_TEST = keys.publishable_key_for("clear-cat-1.clerk.accounts.dev")
 PK_LIVE = keys.publishable_key_for("clerk.example.com", kind="live")
@@ -17,6 +18,10 @@ SK_LIVE = "sk_live_" + "a" * 40
 REAL = {"localClerk": "false", "clerkPublishableKey": PK_TEST, "clerkSecretKey": SK_TEST}
 
 LIVE = {"localClerk": "false", "clerkPublishableKey": PK_LIVE, "clerkSecretKey": SK_LIVE, "proof": "false"}
+
+INGRESS = {"ingress": "true", "ingressDomain": "api.example.com"}
+PAIR = Authority("test").server("b.example.com", "*.example.com")
+SERVED = {"ingressCertificate": PAIR.certificate, "ingressCertificateKey": PAIR.key}
 
 
 def parse(change: dict[str, str], environment: dict[str, str] | None = None) -> settings.Settings:
@@ -265,6 +270,68 @@ CASES = {
     "any authority for any host": (
         EXTERNAL | {"databaseTls": "verify-ca"},
         ["databaseCaCertificate: is not set, and databaseTls is verify-ca"],
+    ),
+    "an ingress": (INGRESS, []),
+    "an ingress without a name": ({"ingress": "true"}, ["ingressDomain: is not set, and ingress is true"]),
+    "an ingress of an address": (
+        INGRESS | {"ingressDomain": "192.0.2.1"},
+        ["ingressDomain: is not a host name like"],
+    ),
+    "an authority without TLS": (
+        INGRESS | {"ingressAcmeDirectory": "http://ca.example.com/directory"},
+        ["ingressAcmeDirectory: does not match"],
+    ),
+    "an authority of one's own": (INGRESS | {"ingressAcmeCaCertificate": CA}, []),
+    "an authority of one's own by its file's name": (
+        INGRESS | {"ingressAcmeCaCertificate": "ca.pem"},
+        ["ingressAcmeCaCertificate: is not a certificate in PEM form"],
+    ),
+    "a certificate of one's own": (INGRESS | SERVED, []),
+    "a certificate for several names": (INGRESS | SERVED | {"ingressDomain": "b.example.com"}, []),
+    "a certificate without its key": (
+        INGRESS | SERVED | {"ingressCertificateKey": ""},
+        ["ingressCertificateKey: is not set, and ingressCertificate is"],
+    ),
+    "a key without its certificate": (
+        INGRESS | SERVED | {"ingressCertificate": ""},
+        ["ingressCertificate: is not set, and ingressCertificateKey is"],
+    ),
+    "a certificate for another name": (
+        INGRESS | SERVED | {"ingressDomain": "a.b.example.com"},
+        ["ingressCertificate: does not name a.b.example.com"],
+    ),
+    "a certificate that names nothing and has expired": (
+        INGRESS | SERVED | {"ingressCertificate": EXPIRED_CA},
+        [
+            "ingressCertificate: expired on ",
+            "ingressCertificate: does not name",
+            "ingressCertificateKey: does not belong to ingressCertificate",
+        ],
+    ),
+    "a key that is none": (
+        INGRESS | SERVED | {"ingressCertificateKey": "canary"},
+        ["ingressCertificateKey: is not a private key in PEM form"],
+    ),
+    "a network that is none": (
+        INGRESS | {"ingressTrustedProxies": '["10.0.0.1/8"]'},
+        ["ingressTrustedProxies: has 10.0.0.1/8"],
+    ),
+    "one port for both": (
+        INGRESS | {"ingressHttpsPort": "80"},
+        ["ingressHttpsPort: is 80, which ingressHttpPort uses as well"],
+    ),
+    "replicas": ({"replicas": "3", "hasuraConnections": "24"}, []),
+    "replicas that use up the connections": (
+        {"replicas": "3", "hasuraConnections": "25"},
+        ["hasuraConnections: is 25, which makes 100 for 3 replicas and the one that takes another's place"],
+    ),
+    "replicas without an image of Caddy": (
+        REAL | {"standIns": "false", "replicas": "2", "hasuraConnections": "20"},
+        ["caddyImage: is not set, and replicas needs it"],
+    ),
+    "an ingress with an image of Caddy": (
+        REAL | INGRESS | {"standIns": "false", "caddyImage": "registry.example.com/caddy:2.11.9"},
+        [],
     ),
     "too many connections": ({"hasuraConnections": "100"}, ["hasuraConnections: is 100, not below"]),
     "local Clerk without stand-ins": ({"standIns": "false"}, ["localClerk: is true, yet standIns is false"]),

@@ -1,0 +1,1 @@
+"""Caddy: before the engine's replicas, before everybody, or both."""

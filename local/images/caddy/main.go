@@ -1,0 +1,13 @@
+// Caddy with the modules that the stack's ingress needs.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/mholt/caddy-ratelimit"
+)
+
+func main() {
+	caddycmd.Main()
+}
