@@ -25,6 +25,8 @@ PARTS: Final = ("postgres", "postgres-files", "clerk", "hasura", "hasura-files")
 POLICY_PACK: Final = "policy"
 PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
 """With these `components.plan` ends when there is a plan."""
+PARALLEL: Final = ("--numprocesses=2", "--dist=loadscope", "--no-loadscope-reorder")
+"""How pytest runs all tests; `make test ARGS=--numprocesses=0` is one process, with its own output."""
 
 
 class CommandError(Exception):
@@ -369,8 +371,8 @@ def shell(stack: str, environment: Mapping[str, str]) -> None:
 
 
 def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
-    """Runs every test."""
-    _run_module("pytest", *arguments, environment=environment)
+    """Runs every test, in two processes. Much of the time one waits for containers while the other computes."""
+    _run_module("pytest", *PARALLEL, *arguments, environment=environment)
 
 
 def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> None:
