@@ -107,7 +107,7 @@ shell: images ## a shell with the tools on PATH and the local stack selected
 test: setup-dev ## set up and run every test
 	@$(VENV) -m local.stack test $(ARGS)
 
-contract: setup-dev ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
+contract: setup-dev ## replay the engine's contract and attack it: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
 	@$(VENV) -m local.stack contract $(ENGINE_IMAGE)
 
 # What pipelines call (docs/ci.md). They work in the backend that the environment names.

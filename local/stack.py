@@ -317,10 +317,10 @@ def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> N
 
 
 def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
-    """Replays the engine's contract against an image."""
+    """Replays the engine's contract against an image, and attacks it as this project configures it."""
     if len(image) != 1:
         raise CommandError("Name the image: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10")
-    test(_stack, environment, "tests/contract/hasura", f"--engine-image={image[0]}")
+    test(_stack, environment, "tests/contract/hasura", "tests/attacks", f"--engine-image={image[0]}")
 
 
 def _next_steps(out: Mapping[str, str]) -> str:

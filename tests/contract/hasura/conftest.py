@@ -26,10 +26,6 @@ _COUNTED = {
 SUITE = "contract/hasura/test_hasura_contract.py"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine-image", help="replay the engine's contract against this image")
-
-
 def engine_image(config: pytest.Config) -> str | None:
     return config.getoption("--engine-image", default=None)
 
