@@ -185,12 +185,14 @@ def _configured(part: str) -> str:
 
 
 @contextmanager
-def staged(*, as_deployed: bool = False) -> Iterator[Stage]:
+def staged(*, as_deployed: bool = False, disk: str = "") -> Iterator[Stage]:
     """A stage of its own, with a healthy engine. `as_deployed`: the local engine too is a container beside
-    Postgres, which waits for the disk; else what starts and stops faster."""
+    Postgres, which waits for the disk; else what starts and stops faster. `disk` is the size of Postgres's, as Docker
+    takes it; the machine's own if empty."""
     with ExitStack() as stack:
         name = stack.enter_context(network())
-        database = stack.enter_context(_database(name, () if as_deployed else ("-c", "fsync=off")))
+        options = () if as_deployed else ("-c", "fsync=off")
+        database = stack.enter_context(_database(name, options, disk))
         for each in ("app", "metadata"):
             database.rows(f"create database {each}", "postgres")
         stage = Stage(
@@ -202,7 +204,7 @@ def staged(*, as_deployed: bool = False) -> Iterator[Stage]:
 
 
 @contextmanager
-def _database(network: str, options: tuple[str, ...]) -> Iterator[Database]:
+def _database(network: str, options: tuple[str, ...], disk: str = "") -> Iterator[Database]:
     made = Database(
         name=f"test-faults-{secrets.token_hex(5)}", port=free_port(), password=secrets.token_hex(16)
     )
@@ -210,6 +212,7 @@ def _database(network: str, options: tuple[str, ...]) -> Iterator[Database]:
         *("run", "--detach", f"--name={made.name}", f"--network={network}"),
         f"--publish=127.0.0.1:{made.port}:5432",
         f"--env=POSTGRES_PASSWORD={made.password}",
+        *([f"--tmpfs=/var/lib/postgresql/data:size={disk}"] if disk else []),
         _image_of("postgres"),
         # Without fsync the data still outlives any process of the tests, though not the machine.
         *("-c", "max_connections=200", *options),
