@@ -118,6 +118,8 @@ def test_anything_of_the_other_user_fails_whatever_else_is_right(
     [
         ("Could not verify JWT: JWTNotInIssuer", "issuer"),
         ("Could not verify JWT: JWTExpired", "clocks"),
+        ("Could not verify JWT: JWTNotYetValid", "clocks"),
+        ("Could not verify JWT: JWTIssuedAtFuture", "clocks"),
         ("Could not verify JWT: JWSError JWSInvalidSignature", "jwk_url"),
         ("claims key: 'https://hasura.io/jwt/claims' not found", "namespace"),
         ('JWT claim does not contain "x-hasura-default-role"', "x-hasura-*"),
