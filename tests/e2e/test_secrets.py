@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from project_copy import ProjectCopy
+from project_copy import ProjectCopy, Run
 
 from components.clerk import keys
 from local.clerk.server import serving
+from tests.images.containers import docker
 from tests.local_engine.engines import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -62,11 +63,17 @@ class Watched:
     command_lines: set[str] = field(default_factory=set)
 
     def pulumi(self, name: str, *arguments: str, **environment: str) -> int:
+        return self._watched(name, lambda secret: self.project.pulumi(*arguments, **secret, **environment))
+
+    def run(self, name: str, *command: str) -> int:
+        return self._watched(name, lambda secret: self.project.run(*command, **secret))
+
+    def _watched(self, name: str, command: Callable[[dict[str, str]], Run]) -> int:
         done = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(done,))
         watcher.start()
         try:
-            run = self.project.pulumi(*arguments, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE, **environment)
+            run = command({"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE})
         finally:
             done.set()
             watcher.join()
@@ -145,13 +152,16 @@ def _deploy_and_fail(watched: Watched) -> None:
         ended = watched.pulumi(name, *arguments, **environment)
         assert (ended == 0) is code, watched.texts[name][-3000:]
 
+    write_migration(watched.project, "1800000000001_made", "create table made (id int);")
     run("preview", "preview", "--diff")
     run("preview as JSON", "preview", "--json")
     run("up", "up", "--yes", "--skip-preview", "--diff")
     watched.clerk.start(EXPORTED_KEY)
     run("refused key", "preview", code=False)
     # `--config` stays in the stack's file, so that the next command says its own.
-    changed = ("--config=jwtTemplateLifetime=61", "--config=secretsRotation=second")
+    write_migration(watched.project, "1800000000002_gone", "drop table made;")
+    dumped = "--config=backupDirectory=dumps"
+    changed = ("--config=jwtTemplateLifetime=61", "--config=secretsRotation=second", dumped)
     run("up with the exported key", "up", "--yes", *changed, CLERK_SECRET_KEY=EXPORTED_KEY)
     run("refresh", "refresh", "--yes", CLERK_SECRET_KEY=EXPORTED_KEY)
     run("bad configuration", "up", "--yes", "--config=jwtTemplateLifetime=1", code=False)
@@ -162,6 +172,15 @@ def _deploy_and_fail(watched: Watched) -> None:
     run("no Clerk", "up", "--yes", "--config=jwtTemplateLifetime=62", fitting, code=False)
     watched.clerk.start(CONFIGURED_KEY)
     run("change as JSON", "preview", "--json", "--config=jwtTemplateLifetime=63")
+    for command in (["plan"], ["outputs"], ["status"], ["prove"]):
+        ended = watched.run(f"make {command[0]}", "make", *command)
+        assert ended == 0, watched.texts[f"make {command[0]}"][-3000:]
+
+
+def write_migration(project: ProjectCopy, key: str, text: str) -> None:
+    folder = project.folder / "migrations" / "default" / key
+    folder.mkdir(parents=True)
+    (folder / "up.sql").write_text(text)
 
 
 def found(secrets: list[str], text: str) -> list[str]:
@@ -188,6 +207,47 @@ def test_the_state_holds_no_secret(watched: Watched) -> None:
         assert found(watched.secrets(), path.read_text()) == [], path
     stack_file = watched.project.folder / f"Pulumi.{watched.project.stack}.yaml"
     assert found(watched.secrets(), stack_file.read_text()) == []
+
+
+def test_no_file_holds_a_secret(watched: Watched) -> None:
+    """Neither what a command left in the project or the home folder, readable by others or not, nor a dump."""
+    secrets = watched.secrets()
+    searched = []
+    for folder in (watched.project.folder, watched.project.home):
+        for path in folder.rglob("*"):
+            if path.is_symlink() or not path.is_file():
+                continue
+            searched.append(path)
+            assert found(secrets, path.read_bytes().decode("latin-1")) == [], path
+    assert any(path.parent.name == "dumps" for path in searched), "a dump was searched"
+    assert any(path.suffix == ".md" and path.parent.name == "plan" for path in searched), (
+        "a plan was searched"
+    )
+
+
+def test_what_would_be_committed_holds_no_secret(watched: Watched) -> None:
+    project = watched.project
+    author = ("-c", "user.name=copy", "-c", "user.email=copy@example.com")
+    project.run("git", "add", "--all").ok()
+    project.run("git", *author, "commit", "--quiet", "-m", "all that is not ignored").ok()
+    history = project.run("git", "log", "--patch", "--all", "--text").ok()
+    assert f"Pulumi.{project.stack}.yaml" in history
+    assert found(watched.secrets(), history) == []
+
+
+@pytest.mark.parametrize("part", ["postgres", "hasura"])
+def test_logs_and_images_of_containers_hold_no_secret(watched: Watched, part: str) -> None:
+    name = f"clerk-hasura-{watched.project.stack}-{part}"
+    logs = subprocess.run(["docker", "logs", name], check=True, capture_output=True, text=True)
+    image = docker("inspect", "--format={{.Image}}", name)
+    texts = {
+        "log": logs.stdout + logs.stderr,
+        "image": docker("image", "inspect", image),
+        "layers": docker("history", "--no-trunc", image),
+    }
+    assert all(len(text) > 50 for text in texts.values())
+    secrets = watched.secrets()
+    assert {what: found(secrets, text) for what, text in texts.items() if found(secrets, text)} == {}
 
 
 def test_no_command_line_held_a_secret(watched: Watched) -> None:
