@@ -27,7 +27,9 @@ from components.docker_command import Docker, DockerError, configured
 from components.provider_error import ProviderError, telling_plainly
 
 HEALTHY = "healthy"
-SECOND_TRIES = 1
+FURTHER_TRIES = 3
+"""How often Docker may start a container again before it is given up: about two seconds, by the delays that Docker
+makes in between."""
 _LOG_LINES = 20
 _POLL_SECONDS = 0.5
 
@@ -51,12 +53,12 @@ def verdict(state: ContainerState) -> Verdict:
     """Whether to go on, to wait, or to give up. Pure.
 
     A container that has ended has crashed: everything that it needs was there before it. One that Docker has started
-    again has a second try, since a name may not resolve, or a connection be refused, for a moment; whoever is healthy
-    by now is, however often that took.
+    again has a few further tries, since a name may not resolve, or a connection be refused, for a moment; whoever is
+    healthy by now is, however often that took.
     """
     if state.status == "running" and state.health == HEALTHY:
         return "healthy"
-    if state.status in ("exited", "dead") or state.restarts > SECOND_TRIES:
+    if state.status in ("exited", "dead") or state.restarts > FURTHER_TRIES:
         return "crashed"
     if state.status == "running" and not state.health and not state.restarts:
         return "healthy"

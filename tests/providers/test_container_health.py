@@ -56,8 +56,8 @@ def run() -> Iterator[Run]:
         (ContainerState(status="running", health="starting", exit_code=0, restarts=1), "wait"),
         (ContainerState(status="running", health="", exit_code=0, restarts=1), "wait"),
         (ContainerState(status="running", health="healthy", exit_code=0, restarts=5), "healthy"),
-        (ContainerState(status="restarting", health="", exit_code=1, restarts=2), "crashed"),
-        (ContainerState(status="running", health="starting", exit_code=0, restarts=3), "crashed"),
+        (ContainerState(status="restarting", health="", exit_code=1, restarts=4), "crashed"),
+        (ContainerState(status="running", health="starting", exit_code=0, restarts=4), "crashed"),
     ],
 )
 def test_verdict(state: ContainerState, expected: str) -> None:
