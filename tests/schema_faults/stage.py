@@ -191,8 +191,13 @@ def staged(*, as_deployed: bool = False, disk: str = "") -> Iterator[Stage]:
     takes it; the machine's own if empty."""
     with ExitStack() as stack:
         name = stack.enter_context(network())
-        options = () if as_deployed else ("-c", "fsync=off")
-        database = stack.enter_context(_database(name, options, disk))
+        options = [] if as_deployed else ["fsync=off"]
+        if disk:
+            # What a new table is filled with is not written ahead then: else the log may be what has no room, and
+            # Postgres ends, to start again when there is some.
+            options += ["wal_level=minimal", "max_wal_senders=0", "min_wal_size=32MB", "max_wal_size=32MB"]
+        arguments = tuple(word for option in options for word in ("-c", option))
+        database = stack.enter_context(_database(name, arguments, disk))
         for each in ("app", "metadata"):
             database.rows(f"create database {each}", "postgres")
         stage = Stage(
