@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from project_copy import ProjectCopy, Run
@@ -24,10 +25,11 @@ from tests.local_engine.engines import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
-PASSPHRASE = "canary-passphrase-6f1c2ae7d9"
-CONFIGURED_KEY = "sk_test_canaryFromConfig81d3f0a9c2"
-EXPORTED_KEY = "sk_test_canaryFromEnvironment5b7e1f4d"
-SIGNING_KEY = "canary-signing-key-of-at-least-32-bytes-3c9a"
+# Drawn anew each time: this file is in the project that is searched.
+PASSPHRASE = f"canary-passphrase-{token_hex(8)}"
+CONFIGURED_KEY = f"sk_test_canaryFromConfig{token_hex(8)}"
+EXPORTED_KEY = f"sk_test_canaryFromEnvironment{token_hex(8)}"
+SIGNING_KEY = f"canary-signing-key-of-at-least-32-bytes-{token_hex(4)}"
 CONFIGURED = (PASSPHRASE, CONFIGURED_KEY, EXPORTED_KEY, SIGNING_KEY)
 CLIS_OWN = "arshaling property for RPC["
 """What lines of the CLI's own log have, from level 9 on, that hold what is secret; docs/secrets.md warns of them."""

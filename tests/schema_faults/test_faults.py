@@ -255,10 +255,12 @@ def test_one_request_is_swallowed(stage: Stage, project: Project, what: str) -> 
 @pytest.mark.parametrize(
     ("swallow", "says"),
     [
-        # Everything: not even the state can be read.
-        (b"", "the answer was lost: timed out"),
-        # The bulk alone: the engine answers whatever is asked meanwhile.
-        (b'"bulk"', "migrations: the engine does not answer in time, again and again"),
+        # Not even the state can be read.
+        pytest.param(b"", "the answer was lost: timed out", id="everything"),
+        # The engine answers whatever is asked meanwhile.
+        pytest.param(
+            b'"bulk"', "migrations: the engine does not answer in time, again and again", id="the bulk"
+        ),
     ],
 )
 def test_a_way_that_swallows_everything(
@@ -268,7 +270,7 @@ def test_a_way_that_swallows_everything(
     with proxy(stage.endpoint) as way:
         way.swallow = swallow
         with pytest.raises((SchemaError, AnswerLost, EngineUnreachable)) as caught:
-            deploy(inputs(way.endpoint, ADMIN_SECRET))
+            MigrationsProvider().create(inputs(way.endpoint, ADMIN_SECRET))
         assert says in str(caught.value)
         if swallow:
             assert "something between here and there has swallowed them" in capsys.readouterr().err
