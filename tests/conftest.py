@@ -16,5 +16,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("project")
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine-image", help="run contract and attacks against this image of an engine")

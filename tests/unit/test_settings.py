@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from project import CA, EXPIRED_CA, manifest, stack_config
 
@@ -415,7 +414,6 @@ def test_what_is_shown_is_no_secret() -> None:
     assert "canary" not in str(caught.value)
 
 
-@hypothesis_settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(sorted(settings.KEYS)),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.schema import migrations
@@ -250,7 +250,6 @@ FILES = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(NAMES, FILES, max_size=4))
 def test_any_directory_is_read_or_refused_with_places(folders: dict[str, dict[str, bytes]]) -> None:
     """No other error, whatever it holds; what is read has versions in order, and reads the same again."""
