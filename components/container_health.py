@@ -27,6 +27,9 @@ from components.docker_command import Docker, DockerError, configured
 from components.provider_error import ProviderError, telling_plainly
 
 HEALTHY = "healthy"
+FURTHER_TRIES = 3
+"""How often Docker may start a container again before it is given up: about two seconds, by the delays that Docker
+makes in between."""
 _LOG_LINES = 20
 _POLL_SECONDS = 0.5
 
@@ -49,11 +52,15 @@ class ContainerState:
 def verdict(state: ContainerState) -> Verdict:
     """Whether to go on, to wait, or to give up. Pure.
 
-    A container that has ended or been started again has crashed: everything that it needs was there before it.
+    A container that has ended has crashed: everything that it needs was there before it. One that Docker has started
+    again has a few further tries, since a name may not resolve, or a connection be refused, for a moment; whoever is
+    healthy by now is, however often that took.
     """
-    if state.status in ("exited", "dead", "restarting") or state.restarts:
+    if state.status == "running" and state.health == HEALTHY:
+        return "healthy"
+    if state.status in ("exited", "dead") or state.restarts > FURTHER_TRIES:
         return "crashed"
-    if state.status == "running" and state.health in ("", HEALTHY):
+    if state.status == "running" and not state.health and not state.restarts:
         return "healthy"
     return "wait"
 
@@ -96,9 +103,13 @@ def wait_until_healthy(docker: Docker, name: str, *, seconds: float) -> None:
             case "healthy":
                 return
             case "crashed":
+                how = (
+                    f"was started again {state.restarts} times"
+                    if state.status == "running"
+                    else f"ended with exit code {state.exit_code}"
+                )
                 raise ProviderError(
-                    f"the container {name} ended with exit code {state.exit_code} instead of becoming healthy. "
-                    f"{_log_end(docker, name)}"
+                    f"the container {name} {how} instead of becoming healthy. {_log_end(docker, name)}"
                 )
         if time.monotonic() > deadline:
             raise ProviderError(

@@ -375,16 +375,26 @@ def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
     _run_module("pytest", *PARALLEL, *arguments, environment=environment)
 
 
+def soak(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
+    """Runs for long what the tests run short: random steps in the life of a stack, and deployers that are killed.
+
+    SOAK_STEPS (300) and SOAK_SEED, KILLS (1000) and KILL_SEED say how many, and which.
+    """
+    chosen = ("tests/e2e/test_faults.py::test_a_long_run", "tests/schema_faults/test_kills.py")
+    lengths = {"SOAK_STEPS": "300", "KILLS": "1000"}
+    _run_module("pytest", *(arguments or chosen), environment={**lengths, **environment})
+
+
 def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> None:
     """Runs a command on the stack's migrations; see `python -m components.schema --help`."""
     _run_module("components.schema", *arguments, environment={**environment, "PULUMI_STACK": stack})
 
 
 def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
-    """Replays the engine's contract against an image."""
+    """Replays the engine's contract against an image, and attacks it as this project configures it."""
     if len(image) != 1:
         raise CommandError("Name the image: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10")
-    test(_stack, environment, "tests/contract/hasura", f"--engine-image={image[0]}")
+    test(_stack, environment, "tests/contract/hasura", "tests/attacks", f"--engine-image={image[0]}")
 
 
 def _next_steps(out: Mapping[str, str]) -> str:
@@ -425,6 +435,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
         down,
         shell,
         test,
+        soak,
         contract,
     )
 }

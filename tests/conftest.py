@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+pytest_plugins = ["tests.contract.clerk.summary", "tests.contract.hasura.summary"]
+
 # A shell that runs the tests in the background has them ignore SIGINT, and with them every program that they
 # start. What some tests interrupt must be interruptible all the same.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -31,3 +33,7 @@ class FolderScheduling(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FolderScheduling:
     return FolderScheduling(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine-image", help="run contract and attacks against this image of an engine")
