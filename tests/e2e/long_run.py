@@ -27,7 +27,7 @@ from components.hasura.client import HasuraClient
 from tests.images.containers import docker
 
 TABLE = "hasura_metadata/databases/default/tables/public_users.yaml"
-FIRST_VERSION = 1_900_000_000_000
+FIRST_VERSION = 1_950_000_000_000
 KILLED_WITHIN = 6.0
 """Seconds after its start within which an update is killed."""
 CHECK_EVERY = 10
