@@ -20,8 +20,8 @@ from project_copy import ProjectCopy, Run
 
 from components.clerk import keys
 from local.clerk.server import serving
+from tests.free_ports import free_port
 from tests.images.containers import docker
-from tests.local_engine.engines import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 

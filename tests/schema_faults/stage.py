@@ -23,11 +23,11 @@ import yaml
 from components.hasura.client import HasuraClient
 from components.hasura.json_types import JsonObject
 from local import images
+from tests.free_ports import free_port
 from tests.images.containers import docker
 from tests.local_engine.engines import (
     Engine,
     engine_container,
-    free_port,
     is_stand_in,
     network,
     stand_in,
