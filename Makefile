@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph reference status new metadata-export rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
+.PHONY: help plan graph reference status new metadata-export rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test soak contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,7 +119,10 @@ shell: images ## a shell with the tools on PATH and the local stack selected
 test: setup-dev ## set up and run every test
 	@$(VENV) -m local.stack test $(ARGS)
 
-contract: setup-dev ## replay the engine's contract: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
+soak: setup-dev ## random steps and kills for a long time: make soak; SOAK_STEPS=300 SOAK_SEED=... KILLS=1000
+	@$(VENV) -m local.stack soak $(ARGS)
+
+contract: setup-dev ## replay the engine's contract and attack it: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10
 	@$(VENV) -m local.stack contract $(ENGINE_IMAGE)
 
 # What pipelines call (docs/ci.md). They work in the backend that the environment names.

@@ -29,6 +29,9 @@ from components.start_failure import reason
 
 HEALTHY = "healthy"
 LOG_LINES = 20
+FURTHER_TRIES = 3
+"""How often Docker may start a container again before it is given up: about two seconds, by the delays that Docker
+makes in between."""
 _POLL_SECONDS = 0.5
 
 _told_plainly = telling_plainly(ProviderError, DockerError)
@@ -51,11 +54,15 @@ class ContainerState:
 def verdict(state: ContainerState) -> Verdict:
     """Whether to go on, to wait, or to give up. Pure.
 
-    A container that has ended or been started again has crashed: everything that it needs was there before it.
+    A container that has ended has crashed: everything that it needs was there before it. One that Docker has started
+    again has a few further tries, since a name may not resolve, or a connection be refused, for a moment; whoever is
+    healthy by now is, however often that took.
     """
-    if state.status in ("exited", "dead", "restarting") or state.restarts:
+    if state.status == "running" and state.health == HEALTHY:
+        return "healthy"
+    if state.status in ("exited", "dead") or state.restarts > FURTHER_TRIES:
         return "crashed"
-    if state.status == "running" and state.health in ("", HEALTHY):
+    if state.status == "running" and not state.health and not state.restarts:
         return "healthy"
     return "wait"
 
@@ -105,7 +112,11 @@ def wait_until_healthy(docker: Docker, name: str, *, seconds: float, stays: bool
             case "healthy":
                 return
             case "crashed":
-                happened = f"ended with exit code {state.exit_code} instead of becoming healthy"
+                happened = (
+                    f"was started again {state.restarts} times instead of becoming healthy"
+                    if state.status == "running"
+                    else f"ended with exit code {state.exit_code} instead of becoming healthy"
+                )
             case "wait" if time.monotonic() > deadline:
                 happened = (
                     f"is {state.health or state.status} after {seconds:.0f} s, not healthy (startSeconds sets "

@@ -135,6 +135,11 @@ def gather(settings: Settings, docker: Docker) -> HostFacts:
         else frozenset(wanted.values()) & held.keys()
     )
     busy = _busy(settings, listed, tried=tried)
+    try:
+        own = _bindings(settings, docker) if "" in busy.values() else frozenset()
+    except DockerError as error:
+        return HostFacts(docker_error=str(error), busy_ports={})
+    busy = {port: holder for port, holder in busy.items() if holder or port not in own}
     free: dict[str, int] = {}
     for key, port in wanted.items():
         if port not in busy:
@@ -196,6 +201,36 @@ def _held(settings: Settings, listed: Iterable[Mapping[str, str]]) -> dict[int, 
         if own not in container["Labels"].split(",")
         for port in _PUBLISHED.findall(container["Ports"])
     }
+
+
+def _bindings(settings: Settings, docker: Docker) -> frozenset[int]:
+    """The ports of those containers of this stack that Docker keeps running, whether published now or not: one that
+    it starts again and again holds its port in between only.
+
+    :raises DockerError: where they cannot be listed.
+    """
+    label = f"label={_own_label(settings)}"
+    alive = docker.run(
+        "ps",
+        "--all",
+        "--quiet",
+        "--filter",
+        label,
+        "--filter",
+        "status=running",
+        "--filter",
+        "status=restarting",
+    )
+    if not (ids := alive.stdout.split()):
+        return frozenset()
+    asked = docker.run("inspect", "--format", "{{json .HostConfig.PortBindings}}", *ids)
+    return frozenset(
+        int(binding["HostPort"])
+        for line in asked.stdout.splitlines()
+        for bindings in (json.loads(line) or {}).values()
+        for binding in bindings or ()
+        if binding["HostPort"].isdecimal()
+    )
 
 
 def _own_label(settings: Settings) -> str:

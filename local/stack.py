@@ -28,6 +28,8 @@ PARTS: Final = (
 POLICY_PACK: Final = "policy"
 PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
 """With these `components.plan` ends when there is a plan."""
+PARALLEL: Final = ("--numprocesses=2", "--dist=loadscope", "--no-loadscope-reorder")
+"""How pytest runs all tests; `make test ARGS=--numprocesses=0` is one process, with its own output."""
 
 
 class CommandError(Exception):
@@ -372,8 +374,18 @@ def shell(stack: str, environment: Mapping[str, str]) -> None:
 
 
 def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
-    """Runs every test."""
-    _run_module("pytest", *arguments, environment=environment)
+    """Runs every test, in two processes. Much of the time one waits for containers while the other computes."""
+    _run_module("pytest", *PARALLEL, *arguments, environment=environment)
+
+
+def soak(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
+    """Runs for long what the tests run short: random steps in the life of a stack, and deployers that are killed.
+
+    SOAK_STEPS (300) and SOAK_SEED, KILLS (1000) and KILL_SEED say how many, and which.
+    """
+    chosen = ("tests/e2e/test_faults.py::test_a_long_run", "tests/schema_faults/test_kills.py")
+    lengths = {"SOAK_STEPS": "300", "KILLS": "1000"}
+    _run_module("pytest", *(arguments or chosen), environment={**lengths, **environment})
 
 
 def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> None:
@@ -382,10 +394,10 @@ def migrations(stack: str, environment: Mapping[str, str], *arguments: str) -> N
 
 
 def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
-    """Replays the engine's contract against an image."""
+    """Replays the engine's contract against an image, and attacks it as this project configures it."""
     if len(image) != 1:
         raise CommandError("Name the image: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10")
-    test(_stack, environment, "tests/contract/hasura", f"--engine-image={image[0]}")
+    test(_stack, environment, "tests/contract/hasura", "tests/attacks", f"--engine-image={image[0]}")
 
 
 def _next_steps(out: Mapping[str, str]) -> str:
@@ -426,6 +438,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
         down,
         shell,
         test,
+        soak,
         contract,
     )
 }

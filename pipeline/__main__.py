@@ -14,16 +14,14 @@ from typing import Final
 
 import yaml
 
-from components.settings import PROJECT
 from local import stack as stacks
 from local import toolchain
 from local.toolchain.environment import PUBLIC_PASSPHRASE
-from pipeline import texts
+from pipeline import review, texts
 from pipeline.github import GitHub, GitHubError, repository
 
 GIVEN: Final = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE")
 """What a pipeline says for itself, and the local stack has of its own."""
-PORTS: Final = ("hasuraPort", "postgresPort", "localClerkPort")
 
 
 class PipelineError(Exception):
@@ -112,7 +110,10 @@ def review_up(_stack: str, environment: Mapping[str, str]) -> None:
     stack, environment = _review(_number(environment), environment)
     stacks.start(stack, environment)
     outputs = stacks.deploy(stack, environment, "--skip-preview")
-    _put_comment(environment, texts.marker("stack", stack), texts.review_comment(stack, outputs))
+    local = not environment.get("CLERK_PUBLISHABLE_KEY")
+    _put_comment(
+        environment, texts.marker("stack", stack), texts.review_comment(stack, outputs, local_clerk=local)
+    )
 
 
 def review_down(_stack: str, environment: Mapping[str, str]) -> None:
@@ -133,10 +134,10 @@ def review_sweep(_stack: str, environment: Mapping[str, str]) -> None:
             still_open = github.open_pull_requests()
     else:
         still_open = {int(number) for number in listed.split()}
-    left = texts.leftovers(_names(environment), still_open)
+    left = review.leftovers(_names(environment), still_open)
     for stack in left:
         print(f"Left over: {stack}")
-        match = texts.REVIEW.fullmatch(stack)
+        match = review.STACK.fullmatch(stack)
         if match:
             _remove(*_review(int(match[1]), environment))
     print(f"Removed {len(left)}.")
@@ -147,12 +148,9 @@ def _review(number: int, environment: Mapping[str, str]) -> tuple[str, dict[str,
 
     The file is made anew each time, because a pipeline keeps no working copy.
     """
-    stack = texts.review_stack(number)
-    made = yaml.safe_load((stacks.ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
-    for port in PORTS:
-        made["config"].pop(f"{PROJECT}:{port}", None)
-    if address := environment.get("REVIEW_ADDRESS"):
-        made["config"][f"{PROJECT}:bindAddress"] = address
+    stack = review.stack_name(number)
+    dev = yaml.safe_load((stacks.ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+    made = {**dev, "config": review.config(dev["config"], number, environment)}
     (stacks.ROOT / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
     # The passphrase that belongs to the file.
     return stack, {**environment, "PULUMI_CONFIG_PASSPHRASE": PUBLIC_PASSPHRASE}
@@ -223,7 +221,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         environment = environment_of(os.environ, toolchain.environment())
         COMMANDS[arguments[0]](environment.get("STACK") or "dev", environment)
-    except (PipelineError, GitHubError, stacks.CommandError) as error:
+    except (PipelineError, review.ReviewError, GitHubError, stacks.CommandError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

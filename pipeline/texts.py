@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from components.settings import PROJECT
-
-REVIEW: Final = re.compile(r"pr-([1-9][0-9]*)")
-"""Names of the stacks of pull requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,27 +50,21 @@ def drift_gone(stack: str) -> str:
     return f"`{stack}` is as it was deployed again."
 
 
-def review_stack(number: int) -> str:
-    """The stack of a pull request."""
-    return f"pr-{number}"
-
-
-def review_comment(stack: str, outputs: Mapping[str, str]) -> str:
-    """The comment that says where the stack of a pull request is."""
+def review_comment(stack: str, outputs: Mapping[str, str], *, local_clerk: bool) -> str:
+    """The comment that says where the stack of a pull request is, and who may sign in there."""
+    who = (
+        "The local Clerk signs in anybody as anybody."
+        if local_clerk
+        else f"A development instance of Clerk signs people in, by the template `{outputs['jwtTemplate']}`."
+    )
     return (
         f"{marker('stack', stack)}\n"
         f"The stack `{stack}` of this pull request is up, proven: one user cannot see another's row.\n\n"
         f"- API: {outputs['graphqlUrl']}\n- Frontend API: {outputs['frontendApiUrl']}\n\n"
-        "The local Clerk signs in anybody as anybody. The stack goes when the pull request is closed.\n"
+        f"{who} The stack goes when the pull request is closed.\n"
     )
 
 
 def review_gone(stack: str) -> str:
     """The comment after the stack is gone."""
     return f"{marker('stack', stack)}\nThe stack `{stack}` of this pull request is gone.\n"
-
-
-def leftovers(stacks: Iterable[str], still_open: set[int]) -> list[str]:
-    """The stacks of pull requests that are not open any more, by number."""
-    found = {int(match[1]): name for name in stacks if (match := REVIEW.fullmatch(name))}
-    return [found[number] for number in sorted(found) if number not in still_open]

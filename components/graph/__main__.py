@@ -16,32 +16,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
 
 from components.graph import markdown, page
 from components.graph.inputs import inputs
 from components.graph.picture import Picture, picture
 from components.plan import preview
+from components.plan.command_line import FAILED, INTERRUPTED, Parser, write
 from components.plan.document import make
 from components.plan.events import EventError, parse, read
 from components.plan.progress import progress
 from components.plan.redaction import redactor
 
-FAILED: Final = 1
-INTERRUPTED: Final = 130
-
 
 class GraphError(Exception):
     """There is nothing to draw. The text says why."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage ends with 1, as for the plan."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        raise SystemExit(FAILED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drawn = _picture(parsed)
         if parsed.markdown or parsed.html:
             if parsed.markdown:
-                _write(parsed.markdown, markdown.document(drawn))
+                write(parsed.markdown, markdown.document(drawn))
             if parsed.html:
-                _write(parsed.html, page.page(drawn))
+                write(parsed.html, page.page(drawn))
         else:
             print(markdown.document(drawn), end="")
     except (preview.PreviewError, EventError, GraphError) as error:
@@ -65,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m components.graph",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -100,11 +88,6 @@ def _picture(parsed: argparse.Namespace) -> Picture:
         raise GraphError("\n\n".join(["Nothing is drawn, for this reason:", *problems]))
     # Its name with organisation and project means the same.
     return picture(inputs(seen, stack=stack.rsplit("/", 1)[-1]), diff=parsed.diff)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

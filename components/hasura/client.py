@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import socket
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
@@ -239,9 +240,9 @@ class HasuraClient:
     """An engine at `endpoint` (its root, such as http://127.0.0.1:8080), spoken to as its administrator.
 
     `timeout` is in seconds and holds for every request except SQL, whose length only the database knows:
-    there a dead peer is found by TCP keep-alive. Reads are tried again when the network fails; writes never
-    are. Errors: `HasuraError` (the engine refused), `EngineUnreachable` (nothing was sent), `AnswerLost`
-    (outcome unknown).
+    there a dead peer is found by TCP keep-alive, and whoever asks may set a limit. Reads are tried again when
+    the network fails; writes never are. Errors: `HasuraError` (the engine refused), `EngineUnreachable` (nothing
+    was sent), `AnswerLost` (outcome unknown).
     """
 
     def __init__(
@@ -283,6 +284,14 @@ class HasuraClient:
             return False
         return answer.status_code == httpx.codes.OK and (not strict or answer.text.strip() == "OK")
 
+    def clock(self) -> float | None:
+        """What time it is at the engine, in whole seconds since 1970; None where it does not tell."""
+        try:
+            told = self._http.get("/healthz").headers.get("Date", "")
+            return parsedate_to_datetime(told).timestamp()
+        except (httpx.TransportError, ValueError):
+            return None
+
     def version(self) -> str:
         answer = self._read("GET", "/v1/version", None)
         return str(answer.get("version", "")) if isinstance(answer, dict) else ""
@@ -296,8 +305,10 @@ class HasuraClient:
         no_transaction: bool = False,
         check_metadata_consistency: bool = False,
         kind: str = "postgres",
+        within: float | None = None,
     ) -> SqlResult:
-        """Run `sql` in one transaction and give the last statement's result. Read-only SQL is retried."""
+        """Run `sql` in one transaction and give the last statement's result. Read-only SQL is retried. `within` is
+        how long the answer is waited for, in seconds; None is without limit."""
         item = RunSql(
             sql=sql,
             source=source,
@@ -309,12 +320,13 @@ class HasuraClient:
         content = b"".join(item.encoded())
         if read_only:
             return _sql_result(self._read("POST", "/v2/query", content))
-        return _sql_result(self._write("/v2/query", content, unlimited=True))
+        return _sql_result(self._write("/v2/query", content, within=within))
 
-    def bulk(self, items: Sequence[RunSql]) -> list[SqlResult]:
+    def bulk(self, items: Sequence[RunSql], *, sent: Callable[[], None] = lambda: None) -> list[SqlResult]:
         """Run items in order, each in its own transaction; the engine stops at the first that fails.
 
-        `HasuraError.bulk_index` tells which one; those before it stay.
+        `HasuraError.bulk_index` tells which one; those before it stay. `sent` is called when there is nothing left to
+        send but what is in the machine's own buffers.
         """
 
         def body() -> Iterator[bytes]:
@@ -324,9 +336,10 @@ class HasuraClient:
                     yield b","
                 yield from item.encoded()
             yield b"]}"
+            sent()
 
         small = sum(item.size for item in items) < STREAM_FROM
-        answer = self._write("/v2/query", b"".join(body()) if small else body(), unlimited=True)
+        answer = self._write("/v2/query", b"".join(body()) if small else body(), within=None)
         return [_sql_result(part) for part in answer] if isinstance(answer, list) else []
 
     def export_metadata(self) -> tuple[int, JsonObject]:
@@ -356,13 +369,14 @@ class HasuraClient:
             "resource_version": resource_version,
             "args": args,
         }
-        answer = self._write("/v1/metadata", json.dumps(body).encode())
+        answer = self._write("/v1/metadata", json.dumps(body).encode(), within=self._timeout)
         return inconsistent_objects(answer.get("inconsistent_objects")) if isinstance(answer, dict) else ()
 
     def add_source(self, name: str, configuration: Json) -> None:
         """Add a Postgres source without tables; `HasuraError` where its database cannot be had. What else does not fit
         in the metadata does not matter here."""
-        self._write("/v1/metadata", _body("pg_add_source", {"name": name, "configuration": configuration}))
+        body = _body("pg_add_source", {"name": name, "configuration": configuration})
+        self._write("/v1/metadata", body, within=self._timeout)
 
     def reload_metadata(self) -> tuple[InconsistentObject, ...]:
         """Let the engine look at its databases again; gives what does not fit. Retried, as twice is once."""
@@ -386,7 +400,8 @@ class HasuraClient:
 
     def set_catalog_state(self, state: JsonObject) -> None:
         """Replace `cli_state` as a whole."""
-        self._write("/v1/metadata", _body("set_catalog_state", {"type": "cli", "state": state}))
+        body = _body("set_catalog_state", {"type": "cli", "state": state})
+        self._write("/v1/metadata", body, within=self._timeout)
 
     def pg_dump(self, target: BinaryIO, source: str = "default", *, options: Sequence[str] = ()) -> int:
         """Write a dump of the source's database to `target`, piece by piece; gives its size in bytes.
@@ -460,7 +475,7 @@ class HasuraClient:
         ):
             with attempt:
                 try:
-                    return self._send(method, path, content, unlimited=False)
+                    return self._send(method, path, content, within=self._timeout)
                 except NOTHING_SENT as error:
                     raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
                 except httpx.TransportError as error:
@@ -469,19 +484,19 @@ class HasuraClient:
                     ) from None
         raise AssertionError("the last attempt either returns or raises")
 
-    def _write(self, path: str, content: bytes | Iterator[bytes], *, unlimited: bool = False) -> Json:
+    def _write(self, path: str, content: bytes | Iterator[bytes], *, within: float | None) -> Json:
         try:
-            return self._send("POST", path, content, unlimited=unlimited)
+            return self._send("POST", path, content, within=within)
         except NOTHING_SENT as error:
             raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
         except httpx.TransportError as error:
             raise AnswerLost(f"{self.endpoint}{path}: the answer was lost: {_reason(error)}") from None
 
     def _send(
-        self, method: str, path: str, content: bytes | Iterator[bytes] | None, *, unlimited: bool
+        self, method: str, path: str, content: bytes | Iterator[bytes] | None, *, within: float | None
     ) -> Json:
         headers = {**self._admin, "Content-Type": "application/json"}
-        timeout = httpx.Timeout(None if unlimited else self._timeout, connect=CONNECT_TIMEOUT)
+        timeout = httpx.Timeout(within, connect=CONNECT_TIMEOUT)
         answer = self._http.request(method, path, content=content, headers=headers, timeout=timeout)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise self._refusal(answer, f"{method} {path}")

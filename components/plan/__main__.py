@@ -18,9 +18,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from components.plan import json_shape, markdown, preview
+from components.plan.command_line import FAILED, INTERRUPTED, Parser, write
 from components.plan.document import EXIT_CODES, Plan, make, pending
 from components.plan.events import EventError, parse, read
 from components.plan.files import read_files
@@ -28,17 +29,6 @@ from components.plan.progress import progress
 from components.plan.redaction import Redact, redactor
 
 ANOTHER: Final = 4
-FAILED: Final = EXIT_CODES["failed"]
-INTERRUPTED: Final = 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage ends with 1: 2, which argparse would take, says that something changes."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        raise SystemExit(FAILED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     text = markdown.document(plan)
     if parsed.markdown:
-        _write(parsed.markdown, text)
+        write(parsed.markdown, text)
     else:
         print(text, end="")
     if parsed.json:
-        _write(parsed.json, json_shape.text(plan))
+        write(parsed.json, json_shape.text(plan))
     return _code(plan, parsed.expect)
 
 
@@ -77,7 +67,7 @@ def _code(plan: Plan, expected: str | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m components.plan",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -139,11 +129,6 @@ def _of(printed: preview.Printed, stack: str, drift: bool, root: Path, redact: R
         drift=drift,
         also_said=redact(printed.beside),
     )
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

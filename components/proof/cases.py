@@ -20,13 +20,16 @@ from .user_table import UserTable
 JWT_SECRET: Final = "HASURA_GRAPHQL_JWT_SECRET of the engine"  # noqa: S105
 ROLES: Final = f"{ALLOWED_ROLES} in the JWT template's claims"
 
+CLOCKS_AGREE: Final = 15.0
+"""Seconds between two clocks that say nothing: requests lie between the looks at them."""
+_OF_TIME: Final = ("JWTExpired", "JWTNotYetValid", "JWTIssuedAtFuture")
 _LOOK_AT_BY_MESSAGE: Final = (
     (
         "JWTNotInIssuer",
         "the issuer in the JWT secret (jwtIssuer): it must be the iss that the line of the token shows",
     ),
     ("JWTNotInAudience", "the audience in the JWT secret, and the aud claim of the template"),
-    ("JWTExpired", "the clocks of this machine, the engine and Clerk; the template's lifetime"),
+    *((message, "the clocks of the engine and of Clerk; the template's lifetime") for message in _OF_TIME),
     (
         "JWSInvalidSignature",
         "jwk_url in the JWT secret: the keys of another instance, or read before a rotation",
@@ -264,8 +267,29 @@ def _forged(first: Person, second: Person, jwk: Mapping[str, Json] | None) -> di
     return forged
 
 
-def judge(case: Case, answer: Answer) -> Verdict:
-    """Hold an answer against what its case expects."""
+def skew(token: str, engine_time: float | None) -> str:
+    """How far the clocks of Clerk and of the engine are apart, in words; empty where they agree, or nobody knows.
+
+    ``token`` was made a moment before it was ``engine_time`` (seconds since 1970) at the engine.
+    """
+    try:
+        issued = forgery.read(token)[1].get("iat")
+    except ValueError:
+        return ""
+    if engine_time is None or not isinstance(issued, int | float):
+        return ""
+    apart = issued - engine_time
+    if abs(apart) < CLOCKS_AGREE:
+        return ""
+    order = "ahead of" if apart > 0 else "behind"
+    return (
+        f"the clocks: Clerk's is {abs(apart):.0f} s {order} the engine's. Set both by NTP; jwtAllowedSkew only bears "
+        "with a few seconds"
+    )
+
+
+def judge(case: Case, answer: Answer, clocks: str = "") -> Verdict:
+    """Hold an answer against what its case expects. ``clocks`` is what ``skew`` said."""
     leaked = [text for text in case.hidden if text in answer.text]
     if leaked:
         return _verdict(case, f"the answer holds {_quoted(leaked)}", passed=False)
@@ -275,7 +299,7 @@ def judge(case: Case, answer: Answer) -> Verdict:
                 return _verdict(case, "no such query for this role", passed=True)
             if answer.errors or answer.data is None:
                 return _verdict(
-                    case, _described(answer), passed=False, look_at=_look_at(answer, case.look_at)
+                    case, _described(answer), passed=False, look_at=_look_at(answer, case.look_at, clocks)
                 )
             found = answer.data.get(root)
             passed = root in answer.data and _same_rows(found, value)
@@ -366,8 +390,10 @@ def _verdict(case: Case, seen: str, *, passed: bool, look_at: str | None = None)
     )
 
 
-def _look_at(answer: Answer, otherwise: str) -> str:
+def _look_at(answer: Answer, otherwise: str, clocks: str) -> str:
     said = " ".join(str(error.get("message")) for error in answer.errors)
+    if clocks and any(message in said for message in _OF_TIME):
+        return clocks
     return next((where for part, where in _LOOK_AT_BY_MESSAGE if part in said), otherwise)
 
 

@@ -10,7 +10,7 @@ from components.clerk.client import ClerkClient
 from components.clerk.jwks import Jwks, JwksError, read_jwks
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 
-from .cases import Answer, Case, Person, Verdict, cases, judge, judge_token, permission
+from .cases import Answer, Case, Person, Verdict, cases, judge, judge_token, permission, skew
 from .problems import ProofError
 from .rows import ThrowawayRows
 from .target import Target
@@ -57,6 +57,7 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
             notice=notice,
         ) as signed_in:
             first, second = signed_in.people
+            clocks = skew(second.token, engine.clock())
             key_ids = None if jwks is None else jwks.key_ids
             verdicts = [
                 judge_token(p, issuer=target.issuer, key_ids=key_ids, namespace=target.claims_namespace)
@@ -64,7 +65,7 @@ def prove(target: Target, clerk: ClerkClient, run: Run, *, notice: Notice) -> Pr
             ]
             rsa = None if jwks is None else next((k for k in jwks.keys if k.get("kty") == "RSA"), None)
             verdicts += [
-                judge(case, _ask(engine, case, target.header))
+                judge(case, _ask(engine, case, target.header), clocks)
                 for case in cases(first, second, rsa, target.table)
             ]
             verdicts.append(

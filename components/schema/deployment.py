@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, Queue
-from threading import Thread
+from threading import Event, Thread
 
 from components.hasura.client import (
     AnswerLost,
@@ -44,6 +44,9 @@ QUIET_SECONDS = 0.4
 """Another deployment has ended when for so long nobody holds its lock and the ledger stays as it is."""
 PROGRESS_SECONDS = 10.0
 """How often a deployment that takes long tells how far it has come."""
+LOST_AFTER = 60.0
+"""Seconds for which a request may show nowhere in the database, or a short one be without an answer, before its answer
+is taken for lost. Not the time that a migration may take: one at work shows."""
 AT_WORK_POLL_SECONDS = 0.5
 RECORDED_WITHIN = 5.0
 """Seconds after the end of what ran outside a transaction within which the ledger says so."""
@@ -106,7 +109,7 @@ def read_state(client: HasuraClient, source: str, state: JsonObject) -> SourceSt
 def _read_ledger(client: HasuraClient, source: str, *, flush: bool = False) -> SourceState:
     sql = (ledger.flush(source) if flush else "") + ledger.read_sql(source)
     try:
-        found = ledger.rows(client.run_sql(sql, source, read_only=not flush))
+        found = ledger.rows(client.run_sql(sql, source, read_only=not flush, within=LOST_AFTER))
     except HasuraError as error:
         if error.sqlstate in NO_LEDGER or error.code in ("not-exists", "not-found"):
             return SourceState()
@@ -297,7 +300,7 @@ def _write_catalog_once(client: HasuraClient, sources: Sequence[str]) -> bool:
         client.set_catalog_state(wanted)
     same = True
     for source, versions in untold.items():
-        answer = client.run_sql(ledger.told_catalog(source, versions), source)
+        answer = client.run_sql(ledger.told_catalog(source, versions), source, within=LOST_AFTER)
         same = same and answer.rows == ((str(len(applied[source])),),)
     return same
 
@@ -404,12 +407,14 @@ def send_steps(  # noqa: PLR0917
 
 
 def _send(client: HasuraClient, source: str, made: Sequence[Step], report: Report) -> None:
-    """Send the bulk, and tell now and then how far it has come. Raises what the client raises."""
+    """Send the bulk, and tell now and then how far it has come. Raises what the client raises, and `AnswerLost` where
+    it has gone out and the database knows nothing of it."""
     ended: Queue[BaseException | None] = Queue()
+    sent = Event()
 
     def send() -> None:
         try:
-            client.bulk([step.item for step in made])
+            client.bulk([step.item for step in made], sent=sent.set)
         except BaseException as error:
             ended.put(error)
         else:
@@ -417,15 +422,22 @@ def _send(client: HasuraClient, source: str, made: Sequence[Step], report: Repor
 
     # A daemon, so that whoever interrupts the deployment need not wait for an answer.
     Thread(target=send, daemon=True).start()
-    since = time.monotonic()
+    since = seen = time.monotonic()
     versions = [step.version for step in made if step.version is not None]
+    told = ""
     while True:
         try:
             error = ended.get(timeout=PROGRESS_SECONDS)
         except Empty:
-            report(
-                f"{source}: at work for {time.monotonic() - since:.0f} s{_so_many(client, source, versions)}"
-            )
+            before, told = told, _so_many(client, source, versions)
+            report(f"{source}: at work for {time.monotonic() - since:.0f} s{told}")
+            if told != before or not sent.is_set() or _shows(client, source, made):
+                seen = time.monotonic()
+            elif time.monotonic() - seen > LOST_AFTER:
+                raise AnswerLost(
+                    f"{source}: migrations were sent, and for {LOST_AFTER:.0f} s nobody has been at work on them "
+                    "in the database: something between here and there has swallowed them, or their answer"
+                ) from None
         else:
             break
     if error is not None:
@@ -440,6 +452,21 @@ def _so_many(client: HasuraClient, source: str, versions: Sequence[int]) -> str:
     except (AnswerLost, EngineUnreachable, HasuraError):
         return ""
     return f", {answer.rows[0][1]} of {len(versions)} migrations are in the ledger"
+
+
+def _shows(client: HasuraClient, source: str, made: Sequence[Step]) -> bool:
+    """Whether anybody is seen at work in the database: by the deployment lock, or, outside a transaction, by what
+    runs there."""
+    try:
+        return any(
+            client.run_sql(query, source, read_only=True).rows
+            for query in (
+                ledger.lock_holder(),
+                *([ledger.running_queries()] if any(step.alone for step in made) else []),
+            )
+        )
+    except (AnswerLost, EngineUnreachable, HasuraError):
+        return False
 
 
 def _refused(source: str, error: HasuraError, outcome: Outcome) -> SchemaError:
@@ -552,9 +579,11 @@ def _not_in_one(path: str) -> Problem:
 def _settle(client: HasuraClient, source: str, settings: Settings) -> None:
     """Wait until the engine answers again and no migration of ours is running any more."""
     deadline = time.monotonic() + SETTLE_SECONDS
+    limit = settings.timeouts.deployment
     while True:
         try:
-            client.run_sql(ledger.lock(settings.timeouts) + "select 1", source)
+            within = limit + LOST_AFTER if limit > 0 else None
+            client.run_sql(ledger.lock(settings.timeouts) + "select 1", source, within=within)
             return
         except (AnswerLost, EngineUnreachable, HasuraError) as error:
             if isinstance(error, HasuraError) and not error.database_lost:

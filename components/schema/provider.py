@@ -59,6 +59,8 @@ from components.schema.seeds import check_seeds, checksums, read_seeds, sow
 from components.schema.steps import Settings
 
 PREVIEW_TIMEOUT = 10.0
+REQUEST_TIMEOUT = 30.0
+"""Seconds that a request may take which only looks, or writes metadata; previews have less."""
 CONSISTENT_WITHIN = 60.0
 ENGINE_WITHIN = 30.0
 TOLD = 100
@@ -267,8 +269,10 @@ def _done(props: Props) -> Props:
     return {**_plain(props), "plan": NOTHING}
 
 
-def _client(props: Props, *, timeout: float = 30.0) -> HasuraClient:
-    return HasuraClient(str(props["endpoint"]), str(props["admin_secret"]), timeout=timeout)
+def _client(props: Props, *, timeout: float | None = None) -> HasuraClient:
+    return HasuraClient(
+        str(props["endpoint"]), str(props["admin_secret"]), timeout=timeout or REQUEST_TIMEOUT
+    )
 
 
 def _migrations_of(props: Props) -> MigrationSet:

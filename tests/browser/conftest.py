@@ -16,7 +16,8 @@ from local.toolchain.debian_packages import install
 from local.toolchain.machine import this_machine
 from local.toolchain.progress import Progress
 from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser
-from tests.browser.web_page import WebPage, configure, free_port, serving, share_packages
+from tests.browser.web_page import WebPage, configure, serving, share_packages
+from tests.free_ports import free_port
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from components.clerk.errors import ClerkError
 from components.clerk.keys import LOCAL_SECRET_KEY, publishable_key_for
 from components.hasura.client import HasuraClient
 from tests.browser.chromium import Browser, Exchange
-from tests.browser.web_page import LIFETIME, TEMPLATE, WebPage, free_port
+from tests.browser.web_page import LIFETIME, TEMPLATE, WebPage
+from tests.free_ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 

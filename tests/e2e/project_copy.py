@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from local import toolchain
+from tests.free_ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 _COMMITTER = ("-c", "user.name=copy", "-c", "user.email=copy@example.com")
@@ -157,11 +157,3 @@ class ProjectCopy:
         for name in self.left():
             subprocess.run(["docker", "volume", "rm", "--force", name], capture_output=True, check=False)
             subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports

@@ -18,6 +18,7 @@ from pathlib import Path
 from components.docker_command import Docker
 from components.volume_files import write_files
 from tests.external_postgres.servers import postgres_image
+from tests.free_ports import free_port
 from tests.images.containers import container, volume, wait_for
 
 HOST = "docker-host.test"
@@ -77,8 +78,7 @@ def remote_host(folder: Path, base: Mapping[str, str]) -> Iterator[RemoteHost]:
     """Runs the sshd. ``folder`` is an empty one for keys, ``base`` the environment to build on."""
     ssh = shutil.which("ssh", path=base["PATH"])
     assert ssh, "the tests need an ssh client: install openssh-client"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     for name in ("client", "host"):
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],

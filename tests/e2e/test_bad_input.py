@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -91,6 +92,31 @@ def test_a_metadata_file_that_does_not_parse_is_named_with_its_line(
     edited(name, text + "\nselect_permissions: [\n")
     said = fresh.pulumi("preview").failed()
     assert f"{name}:" in said
+    assert fresh.left() == []
+
+
+def test_files_that_are_none_are_named_and_nothing_hangs(
+    fresh: ProjectCopy, edited: Callable[[str, str | bytes | None], Path], tmp_path: Path
+) -> None:
+    """A FIFO that nobody writes to, a link that leaves the folder, a byte order mark: all at once."""
+    folder = "migrations/default/"
+    pipe = edited(f"{folder}1700000000001_pipe/up.sql", "")
+    pipe.unlink()
+    os.mkfifo(pipe)
+    link = edited(f"{folder}1700000000002_link/up.sql", "")
+    (tmp_path / "outside.sql").write_text("select 1;")
+    link.unlink()
+    link.symlink_to(tmp_path / "outside.sql")
+    edited(f"{folder}1700000000003_mark/up.sql", b"\xef\xbb\xbfselect 1;")
+    said = fresh.run(
+        "timeout", "120", "pulumi", "preview", "--stack", fresh.stack, "--non-interactive", "--color=never"
+    ).failed()
+    for problem in (
+        "1700000000001_pipe/up.sql: not a regular file but a FIFO",
+        "1700000000002_link/up.sql: a symbolic link that leaves the migrations folder",
+        "1700000000003_mark/up.sql:1: begins with a byte order mark",
+    ):
+        assert folder + problem in said
     assert fresh.left() == []
 
 

@@ -9,24 +9,27 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
-from project_copy import ProjectCopy
+from project_copy import ProjectCopy, Run
 
 from components.clerk import keys
 from local.clerk.server import serving
-from tests.local_engine.engines import free_port
+from tests.free_ports import free_port
+from tests.images.containers import docker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
-PASSPHRASE = "canary-passphrase-6f1c2ae7d9"
-CONFIGURED_KEY = "sk_test_canaryFromConfig81d3f0a9c2"
-EXPORTED_KEY = "sk_test_canaryFromEnvironment5b7e1f4d"
-SIGNING_KEY = "canary-signing-key-of-at-least-32-bytes-3c9a"
+# Drawn anew each time: this file is in the project that is searched.
+PASSPHRASE = f"canary-passphrase-{token_hex(8)}"
+CONFIGURED_KEY = f"sk_test_canaryFromConfig{token_hex(8)}"
+EXPORTED_KEY = f"sk_test_canaryFromEnvironment{token_hex(8)}"
+SIGNING_KEY = f"canary-signing-key-of-at-least-32-bytes-{token_hex(4)}"
 CONFIGURED = (PASSPHRASE, CONFIGURED_KEY, EXPORTED_KEY, SIGNING_KEY)
 CLIS_OWN = "arshaling property for RPC["
 """What lines of the CLI's own log have, from level 9 on, that hold what is secret; docs/secrets.md warns of them."""
@@ -62,11 +65,18 @@ class Watched:
     command_lines: set[str] = field(default_factory=set)
 
     def pulumi(self, name: str, *arguments: str, **environment: str) -> int:
+        return self._watched(name, lambda secret: self.project.pulumi(*arguments, **secret, **environment))
+
+    def run(self, name: str, *command: str) -> int:
+        return self._watched(name, lambda secret: self.project.run(*command, **secret))
+
+    def _watched(self, name: str, command: Callable[[dict[str, str]], Run]) -> int:
         done = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(done,))
         watcher.start()
         try:
-            run = self.project.pulumi(*arguments, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE, **environment)
+            own = {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE, "PULUMI_STACK": self.project.stack}
+            run = command(own)
         finally:
             done.set()
             watcher.join()
@@ -145,13 +155,16 @@ def _deploy_and_fail(watched: Watched) -> None:
         ended = watched.pulumi(name, *arguments, **environment)
         assert (ended == 0) is code, watched.texts[name][-3000:]
 
+    write_migration(watched.project, "1800000000001_made", "create table made (id int);")
     run("preview", "preview", "--diff")
     run("preview as JSON", "preview", "--json")
     run("up", "up", "--yes", "--skip-preview", "--diff")
     watched.clerk.start(EXPORTED_KEY)
     run("refused key", "preview", code=False)
     # `--config` stays in the stack's file, so that the next command says its own.
-    changed = ("--config=jwtTemplateLifetime=61", "--config=secretsRotation=second")
+    write_migration(watched.project, "1800000000002_gone", "drop table made;")
+    dumped = "--config=backupDirectory=dumps"
+    changed = ("--config=jwtTemplateLifetime=61", "--config=secretsRotation=second", dumped)
     run("up with the exported key", "up", "--yes", *changed, CLERK_SECRET_KEY=EXPORTED_KEY)
     run("refresh", "refresh", "--yes", CLERK_SECRET_KEY=EXPORTED_KEY)
     run("bad configuration", "up", "--yes", "--config=jwtTemplateLifetime=1", code=False)
@@ -162,6 +175,22 @@ def _deploy_and_fail(watched: Watched) -> None:
     run("no Clerk", "up", "--yes", "--config=jwtTemplateLifetime=62", fitting, code=False)
     watched.clerk.start(CONFIGURED_KEY)
     run("change as JSON", "preview", "--json", "--config=jwtTemplateLifetime=63")
+    stack, plan = watched.project.stack, ".local/plan/plan"
+    documents = ("--markdown", f"{plan}.md", "--json", f"{plan}.json")
+    for command, codes in {
+        ("components.plan", "--stack", stack, *documents): (0, 2),
+        ("components.plan", "--stack", stack, "--drift"): (0, 2, 3),
+        ("components.schema", "status"): (0, 3),
+    }.items():
+        name = " ".join(command)
+        assert watched.run(name, "python", "-m", *command) in codes, watched.texts[name][-3000:]
+    run("outputs", "stack", "output", "--json")
+
+
+def write_migration(project: ProjectCopy, key: str, text: str) -> None:
+    folder = project.folder / "migrations" / "default" / key
+    folder.mkdir(parents=True)
+    (folder / "up.sql").write_text(text)
 
 
 def found(secrets: list[str], text: str) -> list[str]:
@@ -188,6 +217,45 @@ def test_the_state_holds_no_secret(watched: Watched) -> None:
         assert found(watched.secrets(), path.read_text()) == [], path
     stack_file = watched.project.folder / f"Pulumi.{watched.project.stack}.yaml"
     assert found(watched.secrets(), stack_file.read_text()) == []
+
+
+def test_no_file_holds_a_secret(watched: Watched) -> None:
+    """Neither what a command left in the project or the home folder, readable by others or not, nor a dump."""
+    secrets = watched.secrets()
+    searched = []
+    for folder in (watched.project.folder, watched.project.home):
+        for path in folder.rglob("*"):
+            if path.is_symlink() or not path.is_file():
+                continue
+            searched.append(path)
+            assert found(secrets, path.read_bytes().decode("latin-1")) == [], path
+    assert any(path.parent.name == "dumps" for path in searched), "a dump was searched"
+    assert any(path.name == "plan.md" for path in searched), "a plan was searched"
+
+
+def test_what_would_be_committed_holds_no_secret(watched: Watched) -> None:
+    project = watched.project
+    author = ("-c", "user.name=copy", "-c", "user.email=copy@example.com")
+    project.run("git", "add", "--all").ok()
+    project.run("git", *author, "commit", "--quiet", "-m", "all that is not ignored").ok()
+    history = project.run("git", "log", "--patch", "--all", "--text").ok()
+    assert f"Pulumi.{project.stack}.yaml" in history
+    assert found(watched.secrets(), history) == []
+
+
+@pytest.mark.parametrize("part", ["postgres", "hasura"])
+def test_logs_and_images_of_containers_hold_no_secret(watched: Watched, part: str) -> None:
+    name = f"clerk-hasura-{watched.project.stack}-{part}"
+    logs = subprocess.run(["docker", "logs", name], check=True, capture_output=True, text=True)
+    image = docker("inspect", "--format={{.Image}}", name)
+    texts = {
+        "log": logs.stdout + logs.stderr,
+        "image": docker("image", "inspect", image),
+        "layers": docker("history", "--no-trunc", image),
+    }
+    assert all(len(text) > 50 for text in texts.values())
+    secrets = watched.secrets()
+    assert {what: found(secrets, text) for what, text in texts.items() if found(secrets, text)} == {}
 
 
 def test_no_command_line_held_a_secret(watched: Watched) -> None:

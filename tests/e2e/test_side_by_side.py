@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import httpx
 import psycopg
 import pytest
-from project_copy import PARTS, ProjectCopy, free_ports
+from project_copy import PARTS, ProjectCopy
 from remote_host import remote_host
 
 from components.hasura.client import HasuraClient
 from components.settings.ports import derived_port
+from tests.free_ports import free_ports
 from tests.images.containers import docker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]

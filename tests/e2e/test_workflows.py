@@ -48,6 +48,7 @@ class Pipeline:
             "vars.PULUMI_BACKEND_URL": self.backend["PULUMI_BACKEND_URL"],
             "vars.REVIEW_BACKEND_URL": self.backend["PULUMI_BACKEND_URL"],
             "vars.REVIEW_ADDRESS": "",
+            "vars.CLERK_PUBLISHABLE_KEY": "",
             "secrets.PULUMI_ACCESS_TOKEN": "",
             "secrets.PULUMI_CONFIG_PASSPHRASE": PUBLIC_PASSPHRASE,
             "secrets.CLERK_SECRET_KEY": "",

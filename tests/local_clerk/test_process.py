@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,13 +11,9 @@ import httpx
 import pytest
 
 from local.clerk.settings import SettingsError, from_environment
+from tests.free_ports import free_port
 
 KEY = "sk_test_canary_of_the_process_test"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen) -> httpx.Response:

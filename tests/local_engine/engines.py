@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import AF_INET, SOCK_STREAM, socket
 
 import psycopg
 import yaml
 
 from local import images
+from tests.free_ports import free_port
 from tests.images.containers import docker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,13 +179,6 @@ class _Container(Engine):
     def log(self) -> str:
         result = subprocess.run(["docker", "logs", self.name], capture_output=True, text=True, check=True)
         return result.stdout + result.stderr
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody uses now."""
-    with socket(AF_INET, SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

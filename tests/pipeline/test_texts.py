@@ -32,25 +32,10 @@ def test_no_backend_is_told() -> None:
         environment_of({"PULUMI_BACKEND_URL": "", "PATH": "/bin"}, LOCAL)
 
 
-@pytest.mark.parametrize(
-    ("stacks", "still_open", "expected"),
-    [
-        ([], set(), []),
-        (["dev", "staging", "prod"], set(), []),
-        (["pr-7", "pr-12", "pr-9"], {9}, ["pr-7", "pr-12"]),
-        (["pr-", "pr-x", "pr-07", "my-pr-7", "pr-7-copy"], set(), []),
-    ],
-)
-def test_only_stacks_of_closed_pull_requests_are_left_over(
-    stacks: list[str], still_open: set[int], expected: list[str]
-) -> None:
-    assert texts.leftovers(stacks, still_open) == expected
-
-
 def test_texts_are_found_again_by_topic_and_stack() -> None:
     outputs = {"graphqlUrl": "http://h/v1/graphql", "frontendApiUrl": "http://h:1"}
     assert texts.plan_comment("prod", "# Plan").startswith(texts.marker("plan", "prod"))
     assert texts.drift_issue("prod", "# Plan").startswith(texts.marker("drift", "prod"))
-    for text in (texts.review_comment("pr-7", outputs), texts.review_gone("pr-7")):
+    for text in (texts.review_comment("pr-7", outputs, local_clerk=True), texts.review_gone("pr-7")):
         assert text.startswith(texts.marker("stack", "pr-7"))
     assert len({texts.marker(topic, stack) for topic in ("plan", "drift") for stack in ("prod", "pr")}) == 4

@@ -52,8 +52,12 @@ def run() -> Iterator[Run]:
         (ContainerState(status="running", health="unhealthy", exit_code=0, restarts=0), "wait"),
         (ContainerState(status="created", health="", exit_code=0, restarts=0), "wait"),
         (ContainerState(status="exited", health="unhealthy", exit_code=1, restarts=0), "crashed"),
-        (ContainerState(status="restarting", health="", exit_code=1, restarts=1), "crashed"),
-        (ContainerState(status="running", health="starting", exit_code=0, restarts=3), "crashed"),
+        (ContainerState(status="restarting", health="", exit_code=1, restarts=1), "wait"),
+        (ContainerState(status="running", health="starting", exit_code=0, restarts=1), "wait"),
+        (ContainerState(status="running", health="", exit_code=0, restarts=1), "wait"),
+        (ContainerState(status="running", health="healthy", exit_code=0, restarts=5), "healthy"),
+        (ContainerState(status="restarting", health="", exit_code=1, restarts=4), "crashed"),
+        (ContainerState(status="running", health="starting", exit_code=0, restarts=4), "crashed"),
     ],
 )
 def test_verdict(state: ContainerState, expected: str) -> None:
@@ -83,6 +87,21 @@ def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str
         wait_until_healthy(Docker(), name, seconds=3600)  # the time-out is not what ends it
     assert name in str(caught.value)
     assert "no JWKS at http://x" in str(caught.value)
+
+
+@pytest.mark.docker
+def test_a_container_that_fails_once_has_a_second_try(run: Run) -> None:
+    name = run(
+        "import pathlib, time; up = pathlib.Path('/tmp/up'); there = up.exists(); up.touch();"
+        " there or exit(1); time.sleep(60)",
+        "--restart=unless-stopped",
+        "--health-cmd=true",
+        "--health-interval=1s",
+    )
+    wait_until_healthy(Docker(), name, seconds=30)
+    state = inspect(Docker(), name)
+    assert state is not None
+    assert (state.health, state.restarts) == ("healthy", 1)
 
 
 @pytest.mark.docker

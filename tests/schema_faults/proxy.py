@@ -25,7 +25,8 @@ class Proxy:
     `one_way` is the delay in seconds of each direction; a new connection waits a round trip more, as
     TCP's handshake does. `lose_requests` and `lose_answers` hold numbers of exchanges (from 1, over all
     connections): the connection is closed instead of forwarding the request, or when the server begins
-    to answer it. A request that holds the bytes `swallow` is neither forwarded nor answered.
+    to answer it. A request that holds the bytes `swallow` is neither forwarded nor answered; with `swallow_once` only
+    the first of them.
     """
 
     upstream: tuple[str, int]
@@ -33,6 +34,7 @@ class Proxy:
     lose_requests: set[int] = field(default_factory=set)
     lose_answers: set[int] = field(default_factory=set)
     swallow: bytes | None = None
+    swallow_once: bool = False
     exchanges: int = 0
     lost: int = 0
     swallowed: int = 0
@@ -70,6 +72,8 @@ class Proxy:
             connection.number = self.exchanges
         if self.swallow is not None and self.swallow in data:
             self.swallowed += 1
+            if self.swallow_once:
+                self.swallow = None
             await self._never.wait()
         return self._passes(connection.number, self.lose_requests)
 

@@ -23,11 +23,11 @@ import yaml
 from components.hasura.client import HasuraClient
 from components.hasura.json_types import JsonObject
 from local import images
+from tests.free_ports import free_port
 from tests.images.containers import docker
 from tests.local_engine.engines import (
     Engine,
     engine_container,
-    free_port,
     is_stand_in,
     network,
     stand_in,
@@ -185,12 +185,19 @@ def _configured(part: str) -> str:
 
 
 @contextmanager
-def staged(*, as_deployed: bool = False) -> Iterator[Stage]:
+def staged(*, as_deployed: bool = False, disk: str = "") -> Iterator[Stage]:
     """A stage of its own, with a healthy engine. `as_deployed`: the local engine too is a container beside
-    Postgres, which waits for the disk; else what starts and stops faster."""
+    Postgres, which waits for the disk; else what starts and stops faster. `disk` is the size of Postgres's, as Docker
+    takes it; the machine's own if empty."""
     with ExitStack() as stack:
         name = stack.enter_context(network())
-        database = stack.enter_context(_database(name, () if as_deployed else ("-c", "fsync=off")))
+        options = [] if as_deployed else ["fsync=off"]
+        if disk:
+            # What a new table is filled with is not written ahead then: else the log may be what has no room, and
+            # Postgres ends, to start again when there is some.
+            options += ["wal_level=minimal", "max_wal_senders=0", "min_wal_size=32MB", "max_wal_size=32MB"]
+        arguments = tuple(word for option in options for word in ("-c", option))
+        database = stack.enter_context(_database(name, arguments, disk))
         for each in ("app", "metadata"):
             database.rows(f"create database {each}", "postgres")
         stage = Stage(
@@ -202,7 +209,7 @@ def staged(*, as_deployed: bool = False) -> Iterator[Stage]:
 
 
 @contextmanager
-def _database(network: str, options: tuple[str, ...]) -> Iterator[Database]:
+def _database(network: str, options: tuple[str, ...], disk: str = "") -> Iterator[Database]:
     made = Database(
         name=f"test-faults-{secrets.token_hex(5)}", port=free_port(), password=secrets.token_hex(16)
     )
@@ -210,6 +217,7 @@ def _database(network: str, options: tuple[str, ...]) -> Iterator[Database]:
         *("run", "--detach", f"--name={made.name}", f"--network={network}"),
         f"--publish=127.0.0.1:{made.port}:5432",
         f"--env=POSTGRES_PASSWORD={made.password}",
+        *([f"--tmpfs=/var/lib/postgresql/data:size={disk}"] if disk else []),
         _image_of("postgres"),
         # Without fsync the data still outlives any process of the tests, though not the machine.
         *("-c", "max_connections=200", *options),

@@ -6,12 +6,18 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from tests.schema_faults.deployer import deployer, inputs, preview
+from components.hasura.client import AnswerLost, EngineUnreachable
+from components.schema.ledger import Timeouts
+from components.schema.maintenance import forget
+from components.schema.problems import SchemaError
+from components.schema.provider import MigrationsProvider
+from tests.schema_faults.deployer import deploy, deployer, inputs, preview
 from tests.schema_faults.project import Project, assert_all_once, ran
 from tests.schema_faults.proxy import Proxy, proxy
-from tests.schema_faults.stage import ADMIN_SECRET, Stage, poll
+from tests.schema_faults.stage import ADMIN_SECRET, Stage, poll, staged
 
 SEED = 20261124
 
@@ -215,3 +221,129 @@ def test_interrupted_in_mid_apply(
         assert "looking at the ledger" in ended.log
     assert_all_once(stage, 40)
     assert preview(inputs(stage.endpoint, ADMIN_SECRET)) == []
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes minutes in life."""
+    for name in ("REQUEST_TIMEOUT", "PREVIEW_TIMEOUT", "ENGINE_WITHIN"):
+        monkeypatch.setattr(f"components.schema.provider.{name}", 2.0)
+    for name in ("LOST_AFTER", "SETTLE_SECONDS"):
+        monkeypatch.setattr(f"components.schema.deployment.{name}", 2.0)
+    monkeypatch.setattr("components.schema.deployment.IDLE_ROUNDS", 1)
+    monkeypatch.setattr("components.schema.deployment.PROGRESS_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "what", ["get_catalog_state", '"bulk"', "set_catalog_state", "set in_catalog = true"]
+)
+def test_one_request_is_swallowed(stage: Stage, project: Project, what: str) -> None:
+    """A way that takes a request and never answers: after a stated time the deployment goes on, to its end."""
+    fill(project)
+    with proxy(stage.endpoint) as way:
+        # The preview asks as well, and would meet it.
+        wanted = inputs(way.endpoint, ADMIN_SECRET)
+        assert preview(wanted) == []
+        way.swallow, way.swallow_once = what.encode(), True
+        MigrationsProvider().create(wanted)
+        assert way.swallowed == 1
+    assert_all_once(stage, 12)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("swallow", "says"),
+    [
+        # Not even the state can be read.
+        pytest.param(b"", "the answer was lost: timed out", id="everything"),
+        # The engine answers whatever is asked meanwhile.
+        pytest.param(
+            b'"bulk"', "migrations: the engine does not answer in time, again and again", id="the bulk"
+        ),
+    ],
+)
+def test_a_way_that_swallows_everything(
+    stage: Stage, project: Project, capsys: pytest.CaptureFixture[str], swallow: bytes, says: str
+) -> None:
+    fill(project)
+    with proxy(stage.endpoint) as way:
+        way.swallow = swallow
+        with pytest.raises((SchemaError, AnswerLost, EngineUnreachable)) as caught:
+            MigrationsProvider().create(inputs(way.endpoint, ADMIN_SECRET))
+        assert says in str(caught.value)
+        if swallow:
+            assert "something between here and there has swallowed them" in capsys.readouterr().err
+        assert recorded(stage) == 0
+        way.swallow = None
+        deploy(inputs(way.endpoint, ADMIN_SECRET))
+    assert_all_once(stage, 12)
+
+
+def test_killed_during_a_concurrent_index(stage: Stage, project: Project, tmp_path: Path) -> None:
+    """It is told as unfinished, with the index that it has left INVALID, and is repaired by a command."""
+    stage.database.rows("create table items (id int); insert into items values (1)")
+    project.write(1, "-- no-transaction\ncreate index concurrently items_id on items (id);\n")
+    with (
+        deployer(project.root, tmp_path / "logs", stage.endpoint, ADMIN_SECRET) as one,
+        psycopg.connect(stage.database.url("app")) as blocking,
+    ):
+        # The build waits for the end of whoever writes to the table.
+        blocking.execute("update items set id = 2")
+        one.start()
+        building = (
+            "select count(*) from pg_stat_activity where state = 'active' "
+            "and query like '%create index concurrently%'"
+        )
+        poll(
+            lambda: stage.database.rows(f"{building} and pid <> pg_backend_pid()") == [(1,)],
+            "the index is being built",
+        )
+        assert one.kill().code == -9
+        stage.kill_engine()
+        stage.database.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where query like '%create index concurrently%' and pid <> pg_backend_pid()"
+        )
+        blocking.rollback()
+    stage.start_engine()
+    [said] = preview(inputs(stage.endpoint, ADMIN_SECRET))
+    assert "migrations/default/000001_m/up.sql: ran outside a transaction" in said
+    assert "INVALID now: items_id" in said
+    assert (
+        "repair --source default --done 1` if its change is there, or `... --forget 1` to run it again"
+        in said
+    )
+    stage.database.rows("drop index items_id")
+    with stage.client() as client:
+        forget(client, "default", 1, Timeouts())
+    with deployer(project.root, tmp_path / "again", stage.endpoint, ADMIN_SECRET) as one:
+        ended = one.run()
+        assert ended.code == 0, ended.log
+    valid = "select indisvalid from pg_index where indexrelid = 'items_id'::regclass"
+    assert stage.database.rows(valid) == [(True,)]
+
+
+def test_a_full_disk(project: Project, tmp_path: Path) -> None:
+    """Postgres says so, the error passes it on, nothing is half-applied; with room again the same command goes on."""
+    project.first()
+    project.counted(2)
+    project.write(
+        3, "create table large as select repeat(n::text, 100) from generate_series(1, 2000000) n;\n"
+    )
+    with (
+        staged(disk="200m") as stage,
+        deployer(project.root, tmp_path / "logs", stage.endpoint, ADMIN_SECRET) as one,
+    ):
+        ended = one.run()
+        assert ended.code == 1
+        assert "No space left on device" in ended.log
+        assert "migrations/default/000003_m/up.sql" in ended.log
+        assert "Done before it: applied default/000001_m, applied default/000002_m." in ended.log
+        assert recorded(stage) == 2
+        (project.root / "migrations/default/000003_m/up.sql").write_text(
+            "insert into ran (version) values (3);\n"
+        )
+        ended = one.run()
+        assert ended.code == 0, ended.log
+        assert_all_once(stage, 3)

@@ -187,3 +187,25 @@ class Here(Elsewhere):
     def __init__(self) -> None:
         super().__init__()
         object.__setattr__(self, "variables", {"DOCKER_HOST": "unix:///var/run/docker.sock"})
+
+
+class Restarting(Here):
+    """One that holds a container of the stack which Docker keeps starting again."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        object.__setattr__(self, "port", port)
+
+    def run(self, *arguments: str, **_: object) -> subprocess.CompletedProcess[str]:
+        bindings = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(self.port)}], "9/tcp": None}
+        says = {"info": "4 8589934592", "inspect": json.dumps(bindings)}
+        if arguments[:2] == ("ps", "--all"):
+            says["ps"] = "1f2e3d\n" if "label=clerk-hasura.stack=dev" in arguments else ""
+        return subprocess.CompletedProcess(arguments, 0, stdout=says.get(arguments[0], ""), stderr="")
+
+
+def test_a_port_that_a_crashing_container_of_the_stack_holds_now_and_then_is_not_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert host.gather(limited(hasuraPort=str(port)), Restarting(port)).busy_ports == {}
+        assert host.gather(limited(hasuraPort=str(port)), Restarting(1)).busy_ports == {port: ""}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from project import CA, EXPIRED_CA, manifest, stack_config
 
 from components import settings
@@ -477,3 +479,20 @@ def test_what_is_shown_is_no_secret() -> None:
     with pytest.raises(settings.SettingsError, match="jwtTemplateClaims: is set with --secret") as caught:
         settings.parse(config, stack="own", environment={}, encrypted=frozenset({"jwtTemplateClaims"}))
     assert "canary" not in str(caught.value)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(settings.KEYS)),
+        st.text(max_size=30)
+        | st.sampled_from(["true", "false", "0", "-1", "1e9", "[]", "{}", "null", '"x"', "[1]"]),
+        max_size=5,
+    )
+)
+def test_any_values_are_read_or_refused_by_their_keys(change: dict[str, str]) -> None:
+    """No other error, and no problem without a key, whatever is set."""
+    try:
+        parse(change)
+    except settings.SettingsError as error:
+        assert error.problems
+        assert all(problem.key and problem.what for problem in error.problems)

@@ -1,4 +1,4 @@
-"""Fixtures of the engine's contract suite, and the count at its end.
+"""Fixtures of the engine's contract suite.
 
 By default the suite runs against the stand-in, as a process. `--engine-image IMAGE` runs it against that
 image instead, each engine in a container of a network of its own.
@@ -13,25 +13,10 @@ import pytest
 
 from tests.contract.hasura.key_server import KeyServer, key_server
 from tests.contract.hasura.recording import SigningKeys
+from tests.contract.hasura.summary import engine_image
 from tests.local_engine.engines import Engine, Postgres, engine_container, network, postgres, stand_in
 
 Start = Callable[[Mapping[str, str]], AbstractContextManager[Engine]]
-
-_COUNTED = {
-    "test_case": "cases",
-    "test_cli": "CLI commands",
-    "test_start": "starts",
-    "test_refresh": "key set refreshes",
-}
-SUITE = "contract/hasura/test_hasura_contract.py"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine-image", help="replay the engine's contract against this image")
-
-
-def engine_image(config: pytest.Config) -> str | None:
-    return config.getoption("--engine-image", default=None)
 
 
 @pytest.fixture(scope="session")
@@ -72,22 +57,3 @@ def start_engine(pytestconfig: pytest.Config, contract_network: str | None) -> S
     if image is None or contract_network is None:
         return stand_in
     return lambda environment: engine_container(image, contract_network, environment)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    image = engine_image(terminalreporter.config)
-    for test, what in _COUNTED.items():
-        counts = {
-            outcome: sum(
-                f"{SUITE}::{test}[" in report.nodeid and (report.when == "call" or outcome != "passed")
-                for report in terminalreporter.getreports(outcome)
-            )
-            for outcome in ("passed", "failed", "error", "xfailed", "skipped")
-        }
-        if any(counts.values()):
-            failed = counts["failed"] + counts["error"]
-            terminalreporter.write_line(
-                f"Hasura contract, {image or 'local engine'}: {counts['passed']} {what} passed, "
-                f"{failed} failed, {counts['xfailed']} known differences"
-                + (f", {counts['skipped']} skipped" if counts["skipped"] else "")
-            )

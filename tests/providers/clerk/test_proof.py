@@ -7,12 +7,14 @@ import dataclasses
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -25,7 +27,7 @@ from components.clerk.claims import HASURA_NAMESPACE, template_claims
 from components.clerk.client import ClerkClient
 from components.hasura.client import HasuraClient
 from components.proof import __main__ as command
-from components.proof import throwaway
+from components.proof import cases, throwaway
 from components.proof.problems import ProofError
 from components.proof.run import Proof, prove
 from components.proof.target import Target, read_target
@@ -333,6 +335,20 @@ def test_another_issuer_is_found_in_the_token(stack: Stack) -> None:
     # The engine is right, the outputs are not.
     other = dataclasses.replace(stack.target, issuer=stack.target.issuer + "/__clerk")
     assert list(failed(stack.prove(other))) == ["A: token", "B: token"]
+
+
+@pytest.mark.parametrize(("seconds", "order"), [(600, "ahead of"), (-600, "behind")])
+def test_clocks_that_are_apart_are_named(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, seconds: int, order: str
+) -> None:
+    """Of the two clocks Clerk's is the wrong one here; the engine cannot know, and neither can the proof."""
+    monkeypatch.setattr("local.clerk.tokens.time", SimpleNamespace(time=lambda: time.time() + seconds))
+    proof = stack.prove()
+    [where] = {look_at for name, look_at in failed(proof).items() if "all users" in name}
+    found = re.search(r"the clocks: Clerk's is (\d+) s (ahead of|behind) the engine's", where)
+    assert found is not None, where
+    assert abs(int(found[1]) - 600) < cases.CLOCKS_AGREE
+    assert found[2] == order
 
 
 def test_a_template_of_another_name_is_one_clear_error(stack: Stack) -> None:

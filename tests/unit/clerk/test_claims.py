@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.clerk import claims as rules
 from components.clerk.claims import HASURA_NAMESPACE, Finding
@@ -129,3 +131,52 @@ def test_the_size_estimate_grows_with_what_is_inserted() -> None:
     )
     assert 600 < small < 1500
     assert large - small > 8192
+
+
+WORDS = st.sampled_from(
+    [
+        "admin",
+        "user",
+        "{{user.id}}",
+        "{{org.role || 'none'}}",
+        "{{user.unsafe_metadata.role}}",
+        "{{",
+        "}}",
+        "||",
+        "",
+    ]
+)
+JSON = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), WORDS, st.text(max_size=12)
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12) | WORDS, inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+SESSION = st.dictionaries(
+    st.sampled_from(
+        ["x-hasura-default-role", "x-hasura-allowed-roles", "x-hasura-user-id", "X-Hasura-Org", "other"]
+    ),
+    JSON | st.lists(WORDS, max_size=3),
+)
+CLAIMS = st.dictionaries(st.sampled_from(["aud", "sub", "iss", "sid", "email"]), JSON, max_size=3).flatmap(
+    lambda outside: st.builds(lambda within: {**outside, HASURA_NAMESPACE: within}, SESSION | JSON)
+)
+
+
+@given(CLAIMS)
+def test_any_claims_are_judged_without_an_error(claims: dict[str, Any]) -> None:
+    """The same findings each time, each with a claim, a problem and a remedy, and the claims stay as they are."""
+    before = json.dumps(claims, sort_keys=True)
+    found = rules.findings(claims)
+    assert all(finding.path and finding.remedy and str(finding) for finding in found)
+    assert rules.findings(claims) == found
+    assert json.dumps(claims, sort_keys=True) == before
+
+
+@given(SESSION, st.lists(WORDS, max_size=3))
+def test_admin_is_in_no_template_without_a_finding(session: dict[str, Any], roles: list[str]) -> None:
+    claims = {HASURA_NAMESPACE: {**session, "x-hasura-allowed-roles": [*roles, "admin"]}}
+    assert any("admin" in str(finding) for finding in rules.findings(claims) if finding.severity == "error")

@@ -8,6 +8,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.clerk.keys import KeyFormatError
 from components.hasura.jwt_secret import jwt_secret, jwt_secret_text, own_key
@@ -137,3 +139,21 @@ def test_a_key_that_cannot_work_is_told_without_showing_it(
     assert says in str(caught.value)
     assert "canary" not in str(caught.value)
     assert "PRIVATE" not in str(caught.value)
+
+
+@given(
+    issuer=st.none() | st.text(min_size=1),
+    audience=st.lists(st.text(min_size=1), max_size=3),
+    skew=st.integers(0, 300),
+    namespace=st.text(min_size=1),
+)
+def test_whatever_it_holds_it_is_one_line_of_json(
+    issuer: str | None, audience: list[str], skew: int, namespace: str
+) -> None:
+    secret = jwt_secret(
+        keys=URL, issuer=issuer, audience=audience, allowed_skew=skew, claims_namespace=namespace
+    )
+    text = jwt_secret_text(secret)
+    assert json.loads(text) == secret
+    assert "\n" not in text
+    assert "\r" not in text

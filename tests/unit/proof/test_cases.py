@@ -11,7 +11,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from components.proof import forgery
-from components.proof.cases import Answer, Case, Person, Refused, Rows, Untouched, cases, judge, judge_token
+from components.proof.cases import (
+    Answer,
+    Case,
+    Person,
+    Refused,
+    Rows,
+    Untouched,
+    cases,
+    judge,
+    judge_token,
+    skew,
+)
 from components.proof.user_table import UserTable
 
 ISSUER = "https://clerk.example.com"
@@ -118,6 +129,8 @@ def test_anything_of_the_other_user_fails_whatever_else_is_right(
     [
         ("Could not verify JWT: JWTNotInIssuer", "issuer"),
         ("Could not verify JWT: JWTExpired", "clocks"),
+        ("Could not verify JWT: JWTNotYetValid", "clocks"),
+        ("Could not verify JWT: JWTIssuedAtFuture", "clocks"),
         ("Could not verify JWT: JWSError JWSInvalidSignature", "jwk_url"),
         ("claims key: 'https://hasura.io/jwt/claims' not found", "namespace"),
         ('JWT claim does not contain "x-hasura-default-role"', "x-hasura-*"),
@@ -128,6 +141,24 @@ def test_anything_of_the_other_user_fails_whatever_else_is_right(
 )
 def test_where_to_look_follows_from_what_the_engine_said(message: str, look_at: str) -> None:
     assert look_at in judge(case(OWN), refusal("invalid-jwt", message)).look_at
+
+
+@pytest.mark.parametrize(
+    ("issued", "engine", "says"),
+    [
+        (1000, 1000, ""),
+        (1000, 1010, ""),
+        (1600, 1000, "Clerk's is 600 s ahead of the engine's"),
+        (1000, 1600, "Clerk's is 600 s behind the engine's"),
+        (1000, None, ""),
+        (None, 1000, ""),
+    ],
+)
+def test_how_far_clocks_are_apart(issued: int | None, engine: float | None, says: str) -> None:
+    said = skew(token("user_a", iat=issued), engine)
+    assert says in said
+    assert bool(says) is bool(said)
+    assert skew("no token", engine) == ""
 
 
 def test_all_that_is_asked() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.schema.directories import read_schema
 from components.schema.metadata_directory import MetadataDirectory, read_metadata
@@ -559,3 +563,46 @@ def test_descriptions_as_the_hasura_cli_writes_them(tmp_path: Path) -> None:
         }
     ]
     assert types["enums"][0]["values"] == [{"value": "ONE", "description": "one"}]  # type: ignore[index,call-overload]
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"])),
+)
+FILTERS = st.recursive(
+    st.dictionaries(st.sampled_from(["_eq", "_in", "_gt"]), SCALARS, max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from(["id", "_not", "owner"]), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(st.lists(FILTERS, max_size=3), st.booleans())
+def test_what_is_written_is_read(filters: list[dict], indented: bool) -> None:
+    """Round trip: any filter comes out as it went in. JSON is YAML 1.2 in which every text is quoted."""
+    permissions = [
+        {"role": f"role{number}", "permission": {"columns": ["id"], "filter": each}}
+        for number, each in enumerate(filters)
+    ]
+    table = {"table": {"name": "users", "schema": "public"}, "select_permissions": permissions}
+    text = json.dumps(table, ensure_ascii=False, indent=2 if indented else None)
+    with TemporaryDirectory() as made:
+        files = {
+            "databases/default/tables/tables.yaml": '- "!include public_users.yaml"\n',
+            "databases/default/tables/public_users.yaml": text,
+        }
+        found = read_metadata(directory(Path(made), files), shown_as="m")
+    assert found.tree["sources"][0]["tables"] == [table]  # type: ignore[index,call-overload]
+
+
+@given(st.one_of(st.text(max_size=40), st.text(alphabet="-:{}[]&*!|>#'\"ab \n\t", max_size=40)))
+def test_any_text_is_read_or_refused_with_its_file(text: str) -> None:
+    with TemporaryDirectory() as made:
+        try:
+            files: dict[str, str | bytes] = {
+                "databases/default/tables/tables.yaml": text.encode(errors="surrogatepass")
+            }
+            read_metadata(directory(Path(made), files), shown_as="m")
+        except SchemaError as error:
+            assert all(problem.path.startswith("m/") for problem in error.problems)

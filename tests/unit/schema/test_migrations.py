@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.schema import migrations
 from components.schema.migrations import read_migrations
@@ -233,3 +237,47 @@ def test_link_inside_is_fine(tmp_path: Path) -> None:
     (tmp_path / "second/1_a").symlink_to(tmp_path / "default/1_a")
     found = read_migrations(tmp_path).checksums()
     assert found["second"] == found["default"]
+
+
+NAMES = st.one_of(
+    st.from_regex(r"[0-9]{1,20}_[a-zé]{1,5}", fullmatch=True),
+    st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=12),
+).filter(lambda name: name not in (".", ".."))
+FILES = st.dictionaries(
+    st.one_of(st.sampled_from(["up.sql", "down.sql", "README.md"]), NAMES),
+    st.one_of(st.binary(max_size=30), st.sampled_from([b"select 1;", b"-- no-transaction\nvacuum;"])),
+    max_size=3,
+)
+
+
+@given(st.dictionaries(NAMES, FILES, max_size=4))
+def test_any_directory_is_read_or_refused_with_places(folders: dict[str, dict[str, bytes]]) -> None:
+    """No other error, whatever it holds; what is read has versions in order, and reads the same again."""
+    with TemporaryDirectory() as made:
+        root = Path(made) / "migrations"
+        (root / "default").mkdir(parents=True)
+        for folder, files in folders.items():
+            (root / "default" / folder).mkdir(exist_ok=True)
+            for name, content in files.items():
+                (root / "default" / folder / name).write_bytes(content)
+        try:
+            found = read_migrations(root, shown_as="migrations")
+        except SchemaError as error:
+            assert error.problems
+            assert all(problem.path.startswith("migrations/default/") for problem in error.problems)
+            return
+        versions = [migration.version for migration in found.of("default")]
+        assert versions == sorted(set(versions))
+        # What begins with a dot is version control's own.
+        assert len(versions) == sum(not folder.startswith(".") for folder in folders)
+        assert read_migrations(root, shown_as="migrations").checksums() == found.checksums()
+
+
+def test_composed_and_decomposed_names_are_two_and_clash_by_their_version(tmp_path: Path) -> None:
+    """A name is what its bytes are; version control or a file system that changes its form changes no checksum."""
+    for form in ("NFC", "NFD"):
+        _write(tmp_path / form, f"default/1_{unicodedata.normalize(form, 'é')}/up.sql")
+        _write(tmp_path / "both", f"default/1_{unicodedata.normalize(form, 'é')}/up.sql")
+    one, other = (read_migrations(tmp_path / form).of("default")[0] for form in ("NFC", "NFD"))
+    assert (one.version, one.up.checksum) == (other.version, other.up.checksum)
+    assert len(_problems(tmp_path / "both")) == 1

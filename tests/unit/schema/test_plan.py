@@ -6,13 +6,16 @@ Each has a twin: the state in which the same directory (and policy) leaves nothi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.schema.ledger import LedgerRow
-from components.schema.migrations import MigrationSet, read_migrations
+from components.schema.migrations import Migration, MigrationSet, SqlFile, read_migrations
 from components.schema.plan import Policy, SourcePlan, SourceState, make_plan
 
 CASES = sorted((Path(__file__).parent / "plans").glob("*.yaml"))
@@ -105,3 +108,67 @@ def test_twin_has_nothing_to_do(path: Path, tmp_path: Path) -> None:
 
 def test_there_are_cases() -> None:
     assert len(CASES) >= 25
+
+
+VERSIONS = st.sets(st.integers(1, 8), max_size=6)
+
+
+def _migration(version: int) -> Migration:
+    up = SqlFile(
+        path=Path("up.sql"), shown=f"migrations/default/{version}_m/up.sql", checksum=str(version), size=1
+    )
+    return Migration(source="default", version=version, name="m", key=f"{version}_m", up=up)
+
+
+def _carried_out(state: SourceState, plan: SourcePlan) -> SourceState:
+    """What ledger and catalog state hold when a plan was carried out."""
+    undone = {row.version for row in plan.downs}
+    rows = {row.version: row for row in state.ledger or () if row.version not in undone}
+    for migration in (*plan.adopt, *plan.baseline, *plan.ups):
+        checksum = migration.up.checksum
+        rows[migration.version] = LedgerRow(version=migration.version, name="m", checksum=checksum)
+    ledger = tuple(replace(rows[version], in_catalog=True) for version in sorted(rows))
+    return SourceState(ledger=ledger, catalog=dict.fromkeys(rows, False) if rows or state.catalog else None)
+
+
+@given(
+    local=VERSIONS,
+    recorded=VERSIONS,
+    catalog=st.none() | st.dictionaries(st.integers(1, 8), st.booleans(), max_size=6),
+    untold=VERSIONS,
+    unfinished=st.none() | st.integers(1, 8),
+    out_of_order=st.booleans(),
+    rollback=st.sampled_from(["refuse", "down"]),
+)
+def test_a_plan_that_was_carried_out_leaves_nothing_to_do(
+    local, recorded, catalog, untold, unfinished, out_of_order, rollback
+) -> None:
+    """Whatever files, ledger and catalog state say: there is a plan or a reason, nothing runs that has run, and after
+    it there is nothing left."""
+    migrations = MigrationSet(sources={"default": tuple(map(_migration, sorted(local)))})
+    ledger = tuple(
+        LedgerRow(
+            version=version,
+            name="m",
+            checksum=str(version),
+            state="started" if version == unfinished else "done",
+            in_catalog=version not in untold,
+            has_down=True,
+        )
+        for version in sorted(recorded)
+    )
+    state = SourceState(ledger=ledger or None, catalog=catalog)
+    policy = Policy(out_of_order=out_of_order, rollback=rollback)
+    plan, problems = make_plan(migrations, {"default": state}, policy)
+    if problems:
+        assert plan.empty
+        assert all(str(problem) for problem in problems)
+        return
+    for source in plan.sources:
+        assert not {m.version for m in source.ups} & recorded
+        assert {row.version for row in source.downs} <= recorded - local
+        assert [m.version for m in source.ups] == sorted(m.version for m in source.ups)
+        state = _carried_out(state, source)
+    again, problems = make_plan(migrations, {"default": state}, policy)
+    assert problems == ()
+    assert again.empty, again

@@ -1,4 +1,4 @@
-"""Prints the count of contract cases at the end of a run."""
+"""Prints the count of contract cases at the end of a run; a plugin as `tests.contract.hasura.summary` is."""
 
 import os
 

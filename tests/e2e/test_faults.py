@@ -1,0 +1,180 @@
+"""A stack on a bad day, with the real CLI: killed, interrupted, locked, its state lost; and a life of random steps."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from long_run import LongRun
+from project_copy import ProjectCopy
+
+from components.schema.ledger import LOCK_KEYS
+from tests.images.containers import docker
+from tests.local_engine.engines import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+STEPS = int(os.environ.get("SOAK_STEPS", "8"))
+SEED = int(os.environ.get("SOAK_SEED", "1797"))
+PORTS = ("hasuraPort", "postgresPort", "localClerkPort")
+UP = ("up", "--yes", "--skip-preview")
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectCopy]:
+    """A stack with a proof, up. Its ports follow from its name: they are out of the range from which this machine
+    takes ports for connections, so that nobody has one of them while a container is away."""
+    config = {**dict.fromkeys(PORTS), "healthIntervalSeconds": "1"}
+    project = ProjectCopy(tmp_path_factory.mktemp("project"), f"e2e{uuid.uuid4().hex[:6]}", config)
+    try:
+        project.run("pulumi", "stack", "init", project.stack).ok()
+        project.up().ok()
+        yield project
+    finally:
+        project.remove()
+
+
+def rows(project: ProjectCopy, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(project.outputs()["databaseUrl"], autocommit=True) as connection:
+        return connection.execute(query).fetchall()  # type: ignore[call-overload]
+
+
+def migration(project: ProjectCopy, version: int) -> str:
+    """A migration whose second run would fail. What to ask for how often it ran."""
+    folder = project.folder / "migrations" / "default" / f"{version}_fault"
+    folder.mkdir(parents=True)
+    (folder / "up.sql").write_text(f"create table fault_{version} ();\n")
+    return (
+        f"select count(*), to_regclass('fault_{version}') is not null "
+        f"from migration_ledger.migration where version = {version} and state = 'done' and in_catalog"
+    )
+
+
+class Interrupted:
+    """An update that stands still in the middle of its SQL, because somebody else holds the deployment lock."""
+
+    def __init__(self, project: ProjectCopy) -> None:
+        self._holder = psycopg.connect(project.outputs()["databaseUrl"], autocommit=True)
+        self._holder.execute("select pg_advisory_lock(%s, %s)", LOCK_KEYS)
+        self.process = subprocess.Popen(
+            ["pulumi", *UP, "--non-interactive", "--color=never", "--stack", project.stack],
+            cwd=project.folder,
+            env=project.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        until(
+            lambda: self.process.poll() is not None or self._holder.execute(waiting).fetchone() == (1,),
+            "the update waits for the lock",
+            deadline=180,
+        )
+        assert self.process.poll() is None, self.process.communicate()[0]
+
+    def go_on(self) -> str:
+        """Lets the SQL run, and waits for the end of the update; what it said."""
+        self._holder.close()
+        return self.process.communicate(timeout=180)[0]
+
+
+def test_an_interrupt_lets_the_step_end_and_a_second_update_is_refused_meanwhile(up: ProjectCopy) -> None:
+    ran = migration(up, 1900000000101)
+    first = Interrupted(up)
+    second = up.pulumi(*UP).failed()
+    assert "the stack is currently locked by 1 lock(s)" in second
+    assert "pulumi cancel" in second
+    first.process.send_signal(signal.SIGINT)
+    said = first.go_on()
+    assert first.process.returncode != 0, said
+    assert "Traceback" not in said
+    assert rows(up, ran)[0][1] is True
+    up.up().ok()
+    assert rows(up, ran) == [(1, True)]
+
+
+@pytest.mark.parametrize("way", ["killed", "interrupted twice"])
+def test_an_update_that_dies_in_its_sql(up: ProjectCopy, way: str) -> None:
+    """The engine goes on with what it was sent. The next update sees by the ledger that it has run."""
+    ran = migration(up, 1900000000102 if way == "killed" else 1900000000103)
+    update = Interrupted(up)
+    if way == "killed":
+        update.process.kill()
+    else:
+        update.process.send_signal(signal.SIGINT)
+        assert update.process.stdout is not None
+        for line in update.process.stdout:
+            if "press ^C again" in line or "ancelling" in line:
+                break
+        update.process.send_signal(signal.SIGINT)
+    update.process.wait(timeout=180)
+    update.go_on()
+    assert update.process.returncode != 0
+    up.pulumi("cancel", "--yes")
+    up.up().ok()
+    assert rows(up, ran) == [(1, True)]
+
+
+def test_a_state_of_yesterday_loses_nothing(up: ProjectCopy, tmp_path: Path) -> None:
+    """Also: killed after the commit, before Pulumi wrote its checkpoint. The ledger decides, nothing runs twice."""
+    up.pulumi("stack", "export", "--file", str(tmp_path / "yesterday.json")).ok()
+    engine = engine_of(up)
+    ran = migration(up, 1900000000104)
+    up.pulumi("config", "set", "jwtTemplateLifetime", "90").ok()
+    up.up().ok()
+    up.pulumi("stack", "import", "--file", str(tmp_path / "yesterday.json")).ok()
+    said = up.pulumi(*UP, "--refresh").ok()
+    assert "applied default/1900000000104" not in said
+    assert rows(up, ran) == [(1, True)]
+    up.pulumi("preview", "--refresh", "--expect-no-changes").ok()
+    assert engine_of(up) == engine
+
+
+def test_a_state_that_was_lost_comes_back_from_its_copy(up: ProjectCopy) -> None:
+    [state] = (up.folder / ".local").rglob(f"stacks/*/{up.stack}.json")
+    copy = state.with_name(f"{state.name}.bak")
+    assert copy.exists()
+    engine = engine_of(up)
+    state.unlink()
+    lost = up.run("make", "up").failed()
+    assert "its state was lost" in lost
+    assert "Nothing was touched" in lost
+    shutil.copy(copy, state)
+    up.pulumi(*UP, "--refresh").ok()
+    assert engine_of(up) == engine
+
+
+def test_an_engine_that_cannot_start_is_told_at_once_and_the_one_before_comes_back(up: ProjectCopy) -> None:
+    up.pulumi("config", "set", "jwksUrl", "http://127.0.0.1:9/jwks.json").ok()
+    said = up.up().failed()
+    assert "The end of its log" in said
+    assert "http://127.0.0.1:9/jwks.json" in said
+    up.pulumi("config", "rm", "jwksUrl").ok()
+    up.up().ok()
+
+
+def engine_of(project: ProjectCopy) -> str:
+    """The id of the engine's container."""
+    return docker("inspect", "--format={{.Id}}", f"clerk-hasura-{project.stack}-hasura")
+
+
+def test_a_long_run(up: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever happens to it, the next `up` brings the stack to what its files say."""
+
+    def tell(text: str) -> None:
+        if STEPS > 20:
+            with capsys.disabled():
+                print(text, flush=True)
+
+    life = LongRun(project=up, chance=random.Random(SEED), tell=tell)
+    life.run(STEPS)
+    with capsys.disabled():
+        print(f"\n{STEPS} steps (seed {SEED}): {dict(sorted(life.counts.items()))}")
