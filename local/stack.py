@@ -31,6 +31,9 @@ PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "
 PARALLEL: Final = ("--numprocesses=2", "--dist=loadscope", "--no-loadscope-reorder")
 """How pytest runs all tests; `make test ARGS=--numprocesses=0` is one process, with its own output."""
 
+NO_TESTS: Final = 5
+"""Exit code of pytest that had none to run: https://docs.pytest.org/en/stable/reference/exit-codes.html."""
+
 
 class CommandError(Exception):
     """A command cannot do what it was asked. The message says what to do."""
@@ -73,11 +76,14 @@ def ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
 
 def _run_module(*arguments: str, environment: Mapping[str, str]) -> None:
     """Runs a Python module with its output on the terminal, and ends with its exit code unless that is 0."""
-    code = subprocess.run(  # noqa: S603
+    if code := _code_of_module(*arguments, environment=environment):
+        raise SystemExit(code)
+
+
+def _code_of_module(*arguments: str, environment: Mapping[str, str]) -> int:
+    return subprocess.run(  # noqa: S603
         [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, check=False
     ).returncode
-    if code != 0:
-        raise SystemExit(code)
 
 
 def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
@@ -374,8 +380,26 @@ def shell(stack: str, environment: Mapping[str, str]) -> None:
 
 
 def test(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
-    """Runs every test, in two processes. Much of the time one waits for containers while the other computes."""
-    _run_module("pytest", *PARALLEL, *arguments, environment=environment)
+    """Runs every test, in two processes: much of the time one waits for containers while the other computes.
+
+    Those that count failed requests follow alone, on a Docker host of their own where there can be one.
+    """
+    of_a_swarm = ("-m", "pytest", "--swarm=only", *arguments)
+    codes = [_code_of_module("pytest", *PARALLEL, "--swarm=without", *arguments, environment=environment)]
+    collected = subprocess.run(  # noqa: S603
+        [sys.executable, *of_a_swarm, "--collect-only", "--quiet"],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+    )
+    if collected.returncode == 0:
+        codes.append(
+            _code_of_module("tests.swarm_host", sys.executable, *of_a_swarm, environment=environment)
+        )
+    # One of the two may have none of the tests that were asked for.
+    if code := next((code for code in codes if code not in (0, NO_TESTS)), min(codes)):
+        raise SystemExit(code)
 
 
 def soak(_stack: str, environment: Mapping[str, str], *arguments: str) -> None:
@@ -397,7 +421,8 @@ def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
     """Replays the engine's contract against an image, and attacks it as this project configures it."""
     if len(image) != 1:
         raise CommandError("Name the image: make contract ENGINE_IMAGE=hasura/graphql-engine:v2.48.10")
-    test(_stack, environment, "tests/contract/hasura", "tests/attacks", f"--engine-image={image[0]}")
+    chosen = ("tests/contract/hasura", "tests/attacks")
+    _run_module("pytest", *PARALLEL, *chosen, f"--engine-image={image[0]}", environment=environment)
 
 
 def _next_steps(out: Mapping[str, str]) -> str:

@@ -16,6 +16,8 @@ IMAGE: Final = "docker:index/remoteImage:RemoteImage"
 VOLUME: Final = "docker:index/volume:Volume"
 DATABASE_PORTS: Final = frozenset({5432, 6432})
 """Ports of Postgres and of PgBouncer in their containers."""
+_UNITS: Final = "bkmgBKMG"
+"""Of memory in a Compose file: https://docs.docker.com/reference/compose-file/extension/#specifying-byte-values."""
 
 
 def _published(resource: Resource) -> Iterator[Violation]:
@@ -84,7 +86,7 @@ def _unlimited(resource: Resource) -> Iterator[Violation]:
 def _is_limit(value: object) -> bool:
     if isinstance(value, str):
         try:
-            return float(value) > 0
+            return float(value.rstrip(_UNITS)) > 0
         except ValueError:
             return False
     return isinstance(value, int | float) and value > 0

@@ -10,6 +10,8 @@ from policy.properties import Path, Resource, Unknown, Value
 
 CONTAINER: Final = "docker:index/container:Container"
 SERVICE: Final = "docker:index/service:Service"
+OWN_SERVICE: Final = "pulumi-python:dynamic/docker:SwarmService"
+"""`components/swarm/service.py`, in the form of a Compose file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,17 @@ def workload(resource: Resource) -> Workload | None:
             cpus=(*limits, "nanoCpus"),
             environment=dict(_mapped(resource, (*container, "env"))),
             published=tuple(_ports(resource, ("endpointSpec", "ports"), "targetPort")),
+        )
+    if resource.type == OWN_SERVICE:
+        return Workload(
+            image=("definition", "image"),
+            memory=("definition", "deploy", "resources", "limits", "memory"),
+            cpus=("definition", "deploy", "resources", "limits", "cpus"),
+            environment={
+                **dict(_mapped(resource, ("definition", "environment"))),
+                # Files that its start puts into the environment.
+                **dict(_mapped(resource, ("secrets",))),
+            },
         )
     return None
 

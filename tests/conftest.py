@@ -35,5 +35,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FolderSch
     return FolderScheduling(config, log)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what --swarm leaves out."""
+    wanted = config.getoption("--swarm")
+    if wanted == "with":
+        return
+    chosen = [item for item in items if bool(item.get_closest_marker("swarm")) == (wanted == "only")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine-image", help="run contract and attacks against this image of an engine")
+    parser.addoption(
+        "--requests",
+        type=int,
+        default=500,
+        help="how many requests have to be answered in rolling updates of a swarm's service",
+    )
+    parser.addoption(
+        "--swarm",
+        choices=("with", "without", "only"),
+        default="with",
+        help="tests of a swarm with the others, none of them, or them alone; `make test` runs them after the others",
+    )

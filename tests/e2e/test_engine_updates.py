@@ -15,25 +15,27 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain, cycle
 
 import httpx
+import psycopg
 import pytest
 from project_copy import ROOT, ProjectCopy, Run
 
 from components.clerk.client import ClerkClient
 from components.clerk.keys import LOCAL_SECRET_KEY
 from components.docker_command import Docker
-from components.hasura.client import HasuraClient
+from components.hasura.client import HasuraClient, HasuraError
 from components.settings.ports import derived_port
 from components.swarm.document import Labels
 from components.swarm.manager import SwarmService
 from local.images import resolve
-from local.images.supply import ConfiguredImages, ensure
+from tests import swarm_host
 from tests.external_postgres.certificates import Authority, Pair
 from tests.images.containers import docker, wait_for
 from tests.load.generator import Load, load
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.swarm]
 
 ENGINE = "exec python -m local.engine"
 CRASHES = "echo the library is missing >&2; exit 3"
@@ -224,11 +226,13 @@ def swarm(what: str) -> str:
 
 @pytest.fixture(scope="module")
 def service(stack: Stack) -> Iterator[Stack]:
-    """The same stack with replicas. The machine is left as it was found: in a swarm or in none."""
-    [row] = ensure(ConfiguredImages(postgres="", hasura=""), parts=("caddy",), progress=print)
-    assert row.image
+    """The same stack with replicas: on a host of its own, or on one that is in a swarm already."""
     found = swarm("LocalNodeState")
     if found == "inactive":
+        if not swarm_host.is_own():
+            pytest.skip(
+                "a Docker host that others use is not made a swarm: `docker swarm init` does it for good"
+            )
         refused = stack.up_once(f"replicas={REPLICAS}").failed()
         assert "replicas: is 3, and the Docker host is no manager of a swarm" in refused
         assert "docker swarm init" in refused
@@ -295,13 +299,27 @@ def test_each_replica_is_asked_for_its_health_and_for_nothing_else(service: Stac
             assert httpx.get(f"{url}/replicas/{address}/{path}").status_code == 404
 
 
-def test_replicas_are_replaced_one_by_one_without_a_request_that_fails(service: Stack) -> None:
-    before = service.serving
-    with load_from_outside(service) as seen:
-        service.up("hasuraLogLevel=warn").ok()
-    hold(seen, at_least=500)
-    assert not service.serving & before
-    wait_for(lambda: len(service.serving) == REPLICAS, "all replicas")
+def test_replicas_are_replaced_one_by_one_without_a_request_that_fails(
+    service: Stack, pytestconfig: pytest.Config
+) -> None:
+    """By a rotation of all secrets, and by other settings until as many requests as --requests says were answered."""
+    wanted, answered = pytestconfig.getoption("--requests"), 0
+    former = service.project.outputs()
+    for setting in chain(["secretsRotation=second"], cycle(["hasuraLogLevel=warn", "hasuraLogLevel=info"])):
+        before = service.serving
+        with load_from_outside(service) as seen:
+            service.up(setting).ok()
+        hold(seen, at_least=500)
+        answered += seen.requests
+        print(f"{setting}: {seen.requests} requests, {answered} in all, none failed")
+        assert not service.serving & before
+        wait_for(lambda: len(service.serving) == REPLICAS, "all replicas")
+        if answered >= wanted:
+            break
+    with HasuraClient(former["hasuraUrl"], former["adminSecret"]) as hasura, pytest.raises(HasuraError):
+        hasura.export_metadata()
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(former["databaseUrl"], connect_timeout=10)
 
 
 def test_replicas_that_do_not_start_leave_those_that_serve(service: Stack) -> None:

@@ -53,7 +53,7 @@ def load(
     options += ["-host", host] if host else []
     with subprocess.Popen(
         [
-            *(str(_program()), "-z", _LONGEST, "-c", str(connections), "-t", "20", "-m", "POST"),
+            *(str(program()), "-z", _LONGEST, "-c", str(connections), "-t", "20", "-m", "POST"),
             *("-T", "application/json", "-d", json.dumps({"query": query}), *options, url),
         ],
         stdout=subprocess.PIPE,
@@ -80,7 +80,8 @@ def read(report: str) -> tuple[dict[int, int], dict[str, int]]:
     }
 
 
-def _program() -> Path:
+def program() -> Path:
+    """hey, built where it is not yet."""
     folder = go_program.build(
         _MODULE,
         "hey",
