@@ -152,13 +152,16 @@ def test_a_state_that_was_lost_comes_back_from_its_copy(up: ProjectCopy) -> None
     assert engine_of(up) == engine
 
 
-def test_an_engine_that_cannot_start_is_told_at_once_and_the_one_before_comes_back(up: ProjectCopy) -> None:
+def test_an_engine_that_cannot_start_is_told_at_once_and_the_one_before_goes_on(up: ProjectCopy) -> None:
+    serving = engine_of(up)
     up.pulumi("config", "set", "jwksUrl", "http://127.0.0.1:9/jwks.json").ok()
     said = up.up().failed()
     assert "The end of its log" in said
     assert "http://127.0.0.1:9/jwks.json" in said
+    assert engine_of(up) == serving
     up.pulumi("config", "rm", "jwksUrl").ok()
     up.up().ok()
+    assert engine_of(up) == serving
 
 
 def engine_of(project: ProjectCopy) -> str:
