@@ -7,10 +7,12 @@ import pulumi
 from components import preflight
 from components.clerk.jwt_template import JwtTemplate
 from components.container import configured_image
+from components.hasura.endpoint import external_endpoint, own_endpoint
 from components.hasura.engine import HasuraEngine
 from components.ingress.caddy import Caddy
 from components.network import stack_network
 from components.postgres.container import PostgresContainer
+from components.postgres.database import Database
 from components.postgres.external import external_database
 from components.proof.resource import RowIsolationProof
 from components.proof.target import INSTANCE_KEY, OWN_KEY
@@ -28,10 +30,12 @@ else:
     image = configured_image
 images = {part: image(configured, part) for part, configured in settings.images.items()}
 
-network = stack_network(settings)
+if settings.images:
+    network = stack_network(settings)
+database: Database | None = None
 if isinstance(settings.postgres, ExternalPostgresSettings):
     database = external_database(settings.postgres)
-else:
+elif settings.postgres is not None:
     postgres = PostgresContainer(
         "postgres",
         settings=settings,
@@ -62,42 +66,50 @@ jwt_template = JwtTemplate(
     claims_namespace=template.claims_namespace,
     signing_key=template.signing_key or None,
     signing_algorithm=template.signing_algorithm or None,
-    opts=pulumi.ResourceOptions(depends_on=sign_in, deleted_with=local_clerk),
+    opts=pulumi.ResourceOptions(
+        depends_on=sign_in,
+        deleted_with=local_clerk,
+        # What was there before a stack took it over together with its engine stays as that does.
+        retain_on_delete=template.adopt and settings.external_engine is not None,
+    ),
 )
 
-engine = HasuraEngine(
-    "hasura",
-    settings=settings,
-    network=network,
-    image=images["hasura"],
-    database=database,
-    after=sign_in,
-)
-reached: list[pulumi.Resource] = [engine.serving.healthy]
-if settings.caddy:
-    caddy = Caddy(
-        "caddy",
+if settings.external_engine is not None:
+    engine = external_endpoint(settings.external_engine, settings)
+elif database is not None:
+    hasura = HasuraEngine(
+        "hasura",
         settings=settings,
-        caddy=settings.caddy,
         network=network,
-        image=images["caddy"],
-        serving=engine.serving,
+        image=images["hasura"],
+        database=database,
+        after=sign_in,
     )
-    reached.append(caddy.ready)
+    engine = own_endpoint(hasura)
+    if settings.caddy:
+        caddy = Caddy(
+            "caddy",
+            settings=settings,
+            caddy=settings.caddy,
+            network=network,
+            image=images["caddy"],
+            serving=hasura.serving,
+        )
+        engine = own_endpoint(hasura, caddy.ready)
 migrations = Migrations(
     "migrations",
     schema=schema,
     settings=settings.schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    opts=pulumi.ResourceOptions(depends_on=reached, deleted_with=engine.serving.home),
+    opts=pulumi.ResourceOptions(depends_on=engine.ready, deleted_with=engine.home),
 )
 metadata: pulumi.Resource = Metadata(
     "metadata",
     schema=schema,
     endpoint=engine.url,
     admin_secret=engine.admin_secret,
-    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.serving.home),
+    opts=pulumi.ResourceOptions(depends_on=[migrations], deleted_with=engine.home),
 )
 if settings.hasura.replicas:
     metadata = Replicas(
@@ -105,8 +117,8 @@ if settings.hasura.replicas:
         settings=settings,
         schema=schema,
         endpoint=engine.url,
-        revision=engine.serving.identity,
-        opts=pulumi.ResourceOptions(depends_on=[metadata], deleted_with=engine.serving.home),
+        revision=engine.identity,
+        opts=pulumi.ResourceOptions(depends_on=[metadata], deleted_with=engine.home),
     )
 
 outputs: dict[str, pulumi.Input[str]] = {
@@ -137,11 +149,11 @@ if settings.proof.enabled:
         chain={
             "claims": checked.claims,
             "lifetime": template.lifetime,
-            "engine": engine.serving.identity,
+            "engine": engine.identity,
         },
         schema=schema,
         opts=pulumi.ResourceOptions(
-            depends_on=[jwt_template, migrations, metadata], deleted_with=engine.serving.home
+            depends_on=[jwt_template, migrations, metadata], deleted_with=engine.home
         ),
     )
     outputs["provenAt"] = proof.proven_at
@@ -150,6 +162,10 @@ if clerk.proxy_url:
     outputs["clerkProxyUrl"] = clerk.proxy_url
 if clerk.satellite_domain:
     outputs["clerkSatelliteDomain"] = clerk.satellite_domain
-outputs |= {"adminSecret": engine.admin_secret, "databaseUrl": database.outside_url}
+outputs["adminSecret"] = engine.admin_secret
+if database is not None:
+    outputs["databaseUrl"] = database.outside_url
+if settings.external_engine is not None:
+    outputs["jwtSecret"] = engine.jwt_secret
 for name, value in outputs.items():
     pulumi.export(name, value)

@@ -119,7 +119,9 @@ def _limit_problems(settings: Settings, facts: HostFacts) -> list[Problem]:
 
 
 def gather(settings: Settings, docker: Docker) -> HostFacts:
-    """Looks at the Docker host that the configuration names."""
+    """Looks at the Docker host that the configuration names. A stack without containers needs none."""
+    if not settings.images:
+        return HostFacts(docker_error=None, busy_ports={})
     try:
         listed, (cpus, memory_mb, swarm_manager) = _containers(docker), _size(docker)
     except DockerError as error:

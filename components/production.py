@@ -88,6 +88,15 @@ RULES: Final[tuple[Rule, ...]] = (
         broken=lambda settings: settings.public_passphrase,
     ),
     Rule(
+        key="engineUrl",
+        reason="is http and not on this machine: the admin secret would cross the network in the clear",
+        remedy="pulumi config set engineUrl https://...    # or the end of a tunnel on 127.0.0.1 (ssh -L, kubectl "
+        "port-forward)",
+        broken=lambda settings: (
+            settings.external_engine is not None and settings.external_engine.in_the_clear
+        ),
+    ),
+    Rule(
         key="postgresImage",
         reason="has no digest, so a registry may give another image under the same tag",
         remedy="make pin-images STACK={stack}",
@@ -97,7 +106,7 @@ RULES: Final[tuple[Rule, ...]] = (
         key="hasuraImage",
         reason="has no digest, so a registry may give another image under the same tag",
         remedy="make pin-images STACK={stack}",
-        broken=lambda settings: not has_digest(settings.hasura.image),
+        broken=lambda settings: settings.external_engine is None and not has_digest(settings.hasura.image),
     ),
     Rule(
         key="caddyImage",
@@ -203,7 +212,9 @@ def problems(settings: Settings) -> list[Problem]:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """What a production stack was allowed, and is told all the same."""
+    """What a stack is allowed, and is told all the same."""
+    if settings.external_engine and settings.external_engine.in_the_clear:
+        return ["engineUrl: the admin secret crosses the network in the clear; use https, or a tunnel."]
     if settings.production and _development_keys(settings) and settings.clerk.development_keys_allowed:
         return [
             "clerkPublishableKey: this is a production stack with the keys of a development instance "

@@ -61,13 +61,15 @@ def with_setting(text: str, key: str, value: str) -> str:
 def pin(project: Path, stack: str, progress: Progress) -> list[str]:
     """Pin the images that a stack's configuration names, and give a line for each.
 
-    A database that somebody else runs needs no image, so its stack's image of Postgres is passed over. Raises
-    ImageError with all that is wrong; the file is then as it was.
+    A database that somebody else runs needs no image, so its stack's image of Postgres is passed over. With an engine
+    that somebody else runs there is none to pin. Raises ImageError with all that is wrong; the file is then as it was.
     """
     file = project / f"Pulumi.{stack}.yaml"
     declared = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     own = _read(text)
+    if f"{_NAMESPACE}engineUrl" in own:
+        raise ImageError("engineUrl names an engine that somebody else runs: this stack has no images")
     external = any(f"{_NAMESPACE}{key}" in own for key in ("databaseUrl", "databaseHost"))
     lines, problems = [], []
     for key in KEYS[1:] if external else KEYS:

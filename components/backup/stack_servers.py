@@ -82,6 +82,11 @@ def selected(*, image: str, address: str) -> Iterator[Stack]:
         image = image or config.values.get("postgresImage", "")
         with _external(parsed.postgres, docker, image=image, address=address) as databases:
             yield Stack(name=stack, project=parsed.project, databases=databases)
+    elif parsed.postgres is None:
+        raise BackupError(
+            "engineUrl names an engine that somebody else runs, on a database that this stack does not know: its "
+            "backups are made where it runs. Nothing was touched."
+        )
     else:
         databases = _in_container(parsed, parsed.postgres, docker)
         yield Stack(name=stack, project=parsed.project, databases=databases)

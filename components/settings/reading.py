@@ -23,6 +23,8 @@ from components.settings.values import (
     Address,
     ClerkSettings,
     ContainerSettings,
+    ExternalEngineSettings,
+    ExternalPostgresSettings,
     HasuraSettings,
     JwtSettings,
     JwtTemplateSettings,
@@ -175,9 +177,10 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
             stand_ins=parsed.stand_ins,
             overlay_encryption=parsed.overlay_encryption,
         ),
-        postgres=external_postgres(parsed)
-        if is_external(parsed)
-        else _container(parsed, published["postgresPort"]),
+        postgres=_postgres(parsed, published),
+        external_engine=ExternalEngineSettings(url=parsed.engine_url, admin_secret=parsed.admin_secret)
+        if parsed.engine_url
+        else None,
         clerk=ClerkSettings(
             local=parsed.local_clerk,
             local_port=published.get("localClerkPort", parsed.local_clerk_port),
@@ -208,8 +211,9 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
         ),
         hasura=HasuraSettings(
             image=parsed.hasura_image,
-            port=published["hasuraPort"],
-            admin_url=parsed.hasura_admin_url
+            port=published.get("hasuraPort", parsed.hasura_port),
+            admin_url=parsed.engine_url
+            or parsed.hasura_admin_url
             or f"http://{_in_url(reachable(bind_address))}:{published['hasuraPort']}",
             replicas=parsed.replicas,
             placement=parsed.hasura_placement,
@@ -245,6 +249,14 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
             seeds_directory=parsed.seeds_directory,
         ),
     )
+
+
+def _postgres(
+    parsed: StackConfig, published: Mapping[str, int]
+) -> PostgresSettings | ExternalPostgresSettings | None:
+    if parsed.engine_url:
+        return None
+    return external_postgres(parsed) if is_external(parsed) else _container(parsed, published["postgresPort"])
 
 
 def _container(parsed: StackConfig, port: int) -> PostgresSettings:

@@ -9,6 +9,7 @@ from components.settings.clerk_keys import (
     signing_problems,
 )
 from components.settings.database_keys import container_problems, external_problems, is_external
+from components.settings.engine_keys import external_engine_problems, own_engine_problems
 from components.settings.ingress_keys import ingress_problems
 from components.settings.ports import derived_port
 from components.settings.problems import Problem, set_command
@@ -17,8 +18,8 @@ from components.settings.stack_config import StackConfig
 
 def ports(parsed: StackConfig, stack: str) -> dict[str, int]:
     """Configuration key to published port, with what is derived where a key is 0."""
-    configured = {"hasuraPort": parsed.hasura_port}
-    if not is_external(parsed):
+    configured = {} if parsed.engine_url else {"hasuraPort": parsed.hasura_port}
+    if not parsed.engine_url and not is_external(parsed):
         configured["postgresPort"] = parsed.postgres_port
     if parsed.local_clerk:
         configured["localClerkPort"] = parsed.local_clerk_port
@@ -38,8 +39,7 @@ def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
         *proxy_problems(parsed),
         *satellite_problems(parsed),
         *_proof_row_problems(parsed),
-        *(external_problems(parsed) if is_external(parsed) else container_problems(parsed)),
-        *ingress_problems(parsed),
+        *_place_problems(parsed),
     ]
     taken: dict[int, str] = {}
     for key, port in ports(parsed, stack).items():
@@ -80,6 +80,17 @@ def relation_problems(parsed: StackConfig, stack: str) -> list[Problem]:
             )
         )
     return problems
+
+
+def _place_problems(parsed: StackConfig) -> list[Problem]:
+    """Where engine and database run, and what is said of them."""
+    if parsed.engine_url:
+        return external_engine_problems(parsed)
+    return [
+        *own_engine_problems(parsed),
+        *(external_problems(parsed) if is_external(parsed) else container_problems(parsed)),
+        *ingress_problems(parsed),
+    ]
 
 
 def _proof_row_problems(parsed: StackConfig) -> list[Problem]:

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -20,6 +21,7 @@ _IMAGE = re.compile(
     r"(?=[:@])(:(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?$"
 )
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_WITHIN_AN_ENGINE = ("/v1/graphql", "/v1/metadata", "/v2/query", "/healthz", "/console")
 _FLOATING_TAGS = frozenset({"latest", "main", "master", "edge", "nightly", "stable"})
 
 
@@ -89,6 +91,25 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
             ipaddress.ip_network(each)
         except ValueError:
             raise ValueError(f"has {each}, which is not a network like 10.0.0.0/8") from None
+    return value
+
+
+def _has_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _engine_url(value: str) -> str:
+    if "@" in value:
+        raise ValueError("holds a login, and is shown; the admin secret goes into adminSecret")
+    if value and not (re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value) and _has_a_host(value)):
+        raise ValueError("is not an address like https://example.hasura.app")
+    value = value.rstrip("/")
+    if within := next((path for path in _WITHIN_AN_ENGINE if value.endswith(path)), None):
+        raise ValueError(f"is the address of a part of the engine; write it without {within}")
     return value
 
 
@@ -168,6 +189,8 @@ class StackConfig(BaseModel):
     database_tls: TlsMode
     database_ca_certificate: str
     database_pooler: bool
+    engine_url: Annotated[str, AfterValidator(_engine_url)]
+    admin_secret: str = Field(repr=False)
     hasura_image: Image
     hasura_port: Port
     hasura_admin_url: Annotated[str, AfterValidator(_admin_url)]
@@ -229,6 +252,7 @@ KEYS: tuple[str, ...] = tuple(info.alias or name for name, info in StackConfig.m
 
 SECRET_KEYS: frozenset[str] = frozenset(
     {
+        "adminSecret",
         "clerkSecretKey",
         "jwtSigningKey",
         "databaseUrl",
@@ -322,6 +346,7 @@ _EXAMPLES = {
     "ingressTrustedProxies": "'[\"10.0.0.0/8\"]'",
     "caddyImage": "registry.example.com/caddy:2.11.9",
     "caddyCpus": "1.5    # 0 is no limit",
+    "engineUrl": "https://example.hasura.app",
     "hasuraAdminUrl": "http://127.0.0.1:8080",
     "postgresAddress": "127.0.0.1:15432",
     "hasuraCpus": "1.5    # 0 is no limit",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from components.clerk.claims import Json
+from components.clerk.keys import is_loopback
 from components.settings.database_url import DatabaseUrl, TlsMode
 
 PROJECT = "clerk-hasura"
@@ -209,6 +211,20 @@ class CaddySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExternalEngineSettings:
+    """An engine that somebody else runs, on a database of theirs. ``url`` is its root, without a slash at the end."""
+
+    url: str
+    admin_secret: str = field(repr=False)
+
+    @property
+    def in_the_clear(self) -> bool:
+        """Whether the admin secret would cross a network without TLS."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and not is_loopback(parts.netloc)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchemaSettings:
     """Where migrations and metadata lie, and how migrations are applied. Times in seconds, 0 is no limit."""
 
@@ -247,6 +263,8 @@ class Settings:
 
     ``rotation`` is the word that another word in its place makes all generated secrets anew.
     ``public_passphrase`` says that the stack's secrets are encrypted with the passphrase of the local stack.
+    ``external_engine`` is None where the engine is a container of the stack's own; otherwise there is no container, and
+    ``postgres`` is None. ``hasura`` says then how that engine is expected to check tokens, and where it is.
     """
 
     stack: str
@@ -254,12 +272,13 @@ class Settings:
     public_passphrase: bool
     rotation: str
     containers: ContainerSettings
-    postgres: PostgresSettings | ExternalPostgresSettings
+    postgres: PostgresSettings | ExternalPostgresSettings | None
     clerk: ClerkSettings
     hasura: HasuraSettings
     caddy: CaddySettings | None
     schema: SchemaSettings
     proof: ProofSettings
+    external_engine: ExternalEngineSettings | None = None
     project: str = field(default=PROJECT)
 
     def docker_name(self, part: str | None = None) -> str:
@@ -270,7 +289,7 @@ class Settings:
     def images(self) -> Mapping[Part, str]:
         """Part of the stack to the image configured for it, of every part that this stack runs. The stand-ins'
         image has no configured name, nor has Caddy's where it is built here."""
-        images: dict[Part, str] = {"hasura": self.hasura.image}
+        images: dict[Part, str] = {} if self.external_engine else {"hasura": self.hasura.image}
         if isinstance(self.postgres, PostgresSettings):
             images["postgres"] = self.postgres.image
         if self.clerk.local:
@@ -282,7 +301,7 @@ class Settings:
     @property
     def ports(self) -> Mapping[str, int]:
         """Configuration key to published port, of every port that this stack publishes."""
-        published = {"hasuraPort": self.hasura.port}
+        published = {} if self.external_engine else {"hasuraPort": self.hasura.port}
         if isinstance(self.postgres, PostgresSettings):
             published["postgresPort"] = self.postgres.port
         if self.clerk.local:

@@ -29,6 +29,7 @@ class StackImages:
     local_clerk: bool
     external_database: bool
     caddy: bool
+    external_engine: bool
     docker_host: str
     """The Docker host that the stack's configuration names; empty for the environment's."""
 
@@ -36,8 +37,8 @@ class StackImages:
     def parts(self) -> tuple[Part, ...]:
         """The images that the stack needs."""
         wanted: dict[Part, bool] = {
-            "postgres": not self.external_database,
-            "hasura": True,
+            "postgres": not self.external_database and not self.external_engine,
+            "hasura": not self.external_engine,
             "stand-ins": self.local_clerk,
             "caddy": self.caddy,
         }
@@ -70,6 +71,7 @@ def read(project: Path, stack: str) -> StackImages:
         local_clerk=value("localClerk").lower() == "true",
         external_database=any(f"{_NAMESPACE}{key}" in own for key in ("databaseUrl", "databaseHost")),
         caddy=value("ingress").lower() == "true" or value("replicas") not in ("", "0"),
+        external_engine=f"{_NAMESPACE}engineUrl" in own,
         docker_host=str(own.get("docker:host", "")),
     )
 

@@ -101,3 +101,11 @@ def test_an_image_that_no_registry_has_is_told_and_nothing_is_written(
     with pytest.raises(ImageError, match="absent:1 cannot be pulled"):
         pin(project, "prod", lambda _: None)
     assert file.read_text() == before
+
+
+def test_an_engine_of_somebody_else_leaves_no_image_to_pin(project: Path) -> None:
+    file = project / "Pulumi.prod.yaml"
+    file.write_text(before := "config:\n  clerk-hasura:engineUrl: https://example.hasura.app\n")
+    with pytest.raises(ImageError, match="has no images"):
+        pin(project, "prod", lambda _: None)
+    assert file.read_text() == before

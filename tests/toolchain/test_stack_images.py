@@ -26,6 +26,7 @@ config:
         ("", ("postgres", "hasura"), ""),
         ('clerk-hasura:localClerk: "true"', ("postgres", "hasura", "stand-ins"), ""),
         ("clerk-hasura:databaseUrl: {secure: x}", ("hasura",), ""),
+        ("clerk-hasura:engineUrl: https://example.hasura.app", (), ""),
         ("clerk-hasura:databaseHost: db.example.com", ("hasura",), ""),
         ("docker:host: ssh://there", ("postgres", "hasura"), "ssh://there"),
         ('clerk-hasura:replicas: "3"', ("postgres", "hasura", "caddy"), ""),
@@ -33,7 +34,7 @@ config:
         ('clerk-hasura:replicas: "0"', ("postgres", "hasura"), ""),
     ],
     ids=[
-        *("defaults", "local Clerk", "database by URL", "database by parts", "another host"),
+        *("defaults", "local Clerk", "database by URL", "engine", "database by parts", "another host"),
         *("replicas", "ingress", "no replicas"),
     ],
 )

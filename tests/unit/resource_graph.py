@@ -32,6 +32,7 @@ class Registered:
     deleted_with: str
     depends_on: frozenset[str]
     replace_on_changes: tuple[str, ...]
+    retain_on_delete: bool
     before_create: tuple[str, ...]
 
 
@@ -78,6 +79,7 @@ class _Monitor(mocks.MockMonitor):
             deleted_with=_key(request.deletedWith),
             depends_on=frozenset(map(_key, request.dependencies)),
             replace_on_changes=tuple(request.replaceOnChanges),
+            retain_on_delete=request.retainOnDelete,
             before_create=tuple(request.hooks.before_create),
         )
         return answer

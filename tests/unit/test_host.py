@@ -11,6 +11,7 @@ import pytest
 from project import stack_config
 
 from components import host, settings
+from components.clerk import keys
 from components.docker_command import Docker
 from components.postgres.data_version import DataVersions
 
@@ -209,3 +210,15 @@ def test_a_port_that_a_crashing_container_of_the_stack_holds_now_and_then_is_not
         port = server.getsockname()[1]
         assert host.gather(limited(hasuraPort=str(port)), Restarting(port)).busy_ports == {}
         assert host.gather(limited(hasuraPort=str(port)), Restarting(1)).busy_ports == {port: ""}
+
+
+def test_a_stack_without_containers_needs_no_docker() -> None:
+    own = {
+        "engineUrl": "https://example.hasura.app",
+        "adminSecret": "canary",
+        "clerkPublishableKey": keys.publishable_key_for("clear-cat-1.clerk.accounts.dev"),
+        "clerkSecretKey": "sk_test_" + "a" * 40,
+    }
+    parsed = settings.parse(stack_config("staging") | own, stack="own", environment={})
+    nowhere = Docker(variables={"DOCKER_HOST": "tcp://127.0.0.1:9"})
+    assert host.problems(parsed, host.gather(parsed, nowhere)) == []

@@ -23,6 +23,13 @@ SOUND = {
     "hasuraCorsDomains": '["https://app.example.com"]',
 }
 EXTERNAL = {"databaseUrl": "postgresql://app:secret@db.example.com/app"}
+ENGINE = {
+    "engineUrl": "https://example.hasura.app",
+    "adminSecret": "canary",
+    "hasuraImage": "hasura/graphql-engine:v2.48.10",
+    "postgresImage": "postgres:17.12-trixie",
+    "hasuraCorsDomains": "[]",
+}
 DEVELOPMENT = {
     "clerkPublishableKey": keys.publishable_key_for("clear-cat-1.clerk.accounts.dev"),
     "clerkSecretKey": "sk_test_" + "a" * 40,
@@ -86,6 +93,16 @@ CASES: dict[str, tuple[dict[str, str], list[str], dict[str, str]]] = {
         EXTERNAL | {"databaseTls": "disable"},
         ["databaseTls"],
         EXTERNAL | {"databaseTls": "require"},
+    ),
+    "an admin secret in the clear": (
+        ENGINE | {"engineUrl": "http://hasura.example.com"},
+        ["engineUrl"],
+        ENGINE,
+    ),
+    "the end of a tunnel": (
+        {"hasuraImage": "hasura/graphql-engine:v2.48.10"},
+        ["hasuraImage"],
+        ENGINE | {"engineUrl": "http://127.0.0.1:8080"},
     ),
     "a public port": (
         {"bindAddress": "0.0.0.0"},
@@ -186,6 +203,14 @@ def test_development_keys_that_were_allowed_are_warned_of() -> None:
     assert warning.startswith("clerkPublishableKey: ")
     sound = settings.parse(stack_config("prod") | SOUND, stack="prod", environment={})
     assert production.warnings(sound) == []
+
+
+def test_an_admin_secret_in_the_clear_is_warned_of() -> None:
+    clear = ENGINE | {"engineUrl": "http://hasura.example.com", "production": "false"}
+    parsed = settings.parse(stack_config("prod") | SOUND | clear, stack="staging", environment={})
+    assert production.problems(parsed) == []
+    [warning] = production.warnings(parsed)
+    assert warning.startswith("engineUrl: ")
 
 
 def test_the_defaults_are_the_safe_ones() -> None:

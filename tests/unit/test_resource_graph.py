@@ -341,6 +341,51 @@ def test_a_database_of_somebody_else_is_used_and_nothing_is_made_in_it() -> None
         assert "canary" not in json.dumps(plain, default=str), key
 
 
+ENGINE = {
+    "engineUrl": "https://example.hasura.app/",
+    "adminSecret": "canary-admin-secret",
+    "hasuraImage": "hasura/graphql-engine:v2.48.10",
+    "postgresImage": "postgres:17.12-trixie",
+    "hasuraCorsDomains": "[]",
+}
+
+
+def test_an_engine_of_somebody_else_is_used_and_nothing_is_run() -> None:
+    graph = production(ENGINE, "adminSecret")
+    assert set(graph.resources) - {STACK} == {
+        "JwtTemplate/jwt-template",
+        "Migrations/migrations",
+        "Metadata/metadata",
+    }
+    for key in ("Migrations/migrations", "Metadata/metadata"):
+        resource = graph.resources[key]
+        assert resource.inputs["endpoint"] == "https://example.hasura.app"
+        assert resource.inputs["admin_secret"] == "canary-admin-secret"
+        assert resource.deleted_with == ""
+        plain = {name: value for name, value in resource.inputs.items() if name not in resource.secrets}
+        assert "canary" not in json.dumps(plain, default=str)
+    assert graph.outputs["graphqlUrl"] == "https://example.hasura.app/v1/graphql"
+    assert graph.outputs["graphqlWsUrl"] == "wss://example.hasura.app/v1/graphql"
+    assert json.loads(graph.outputs["jwtSecret"])["issuer"] == "https://clerk.example.com"
+    assert "databaseUrl" not in graph.outputs
+    assert graph.secret_outputs == {"adminSecret", "jwtSecret"}
+
+
+@pytest.mark.parametrize(("adopt", "stays"), [("true", True), ("false", False)])
+def test_a_template_that_was_taken_over_with_its_engine_stays_as_that_does(adopt: str, stays: bool) -> None:
+    graph = production(ENGINE | {"adoptTemplate": adopt}, "adminSecret")
+    assert graph.resources["JwtTemplate/jwt-template"].retain_on_delete is stays
+    own = production({"adoptTemplate": adopt})
+    assert own.resources["JwtTemplate/jwt-template"].retain_on_delete is False
+
+
+def test_the_proof_of_an_engine_of_somebody_else_names_it() -> None:
+    graph = production(ENGINE | {"proof": "true", "proofInProduction": "true"}, "adminSecret")
+    proof = graph.resources["RowIsolation/row-isolation"]
+    assert proof.inputs["chain"]["engine"] == "https://example.hasura.app"
+    assert proof.depends_on >= {"Migrations/migrations", "Metadata/metadata", "JwtTemplate/jwt-template"}
+
+
 @pytest.mark.parametrize(
     ("change", "tls"),
     [
