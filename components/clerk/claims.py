@@ -77,7 +77,7 @@ def template_claims(
     ``role`` becomes the default role, ``allowed_roles`` the roles that a request may ask for, and Clerk's
     user id the session variable ``X-Hasura-User-Id``. ``additional`` is merged in: its namespace adds keys to
     ours, a list of allowed roles adds roles to ours, its other keys stand beside the namespace. Where both
-    name one claim otherwise, ours stays; ``clashes`` tells it.
+    name one claim otherwise, ours stays; ``clashes`` tells it. A list that has all of our roles keeps its order.
     """
     within = additional.get(namespace, {})
     added = (
@@ -86,7 +86,8 @@ def template_claims(
     _, more_roles = added.get(ALLOWED_ROLES, (ALLOWED_ROLES, ()))
     roles: list[Json] = list(allowed_roles)
     if _is_list(more_roles):
-        roles += [item for item in more_roles if item not in roles]
+        added_to_ours = [*roles, *(item for item in more_roles if item not in roles)]
+        roles = list(more_roles) if all(role in more_roles for role in roles) else added_to_ours
     ours: Claims = {DEFAULT_ROLE: role, ALLOWED_ROLES: roles, USER_ID: "{{user.id}}"}
     merged: Claims = {**ours, **{name: value for key, (name, value) in added.items() if key not in ours}}
     beside = {name: value for name, value in additional.items() if name != namespace}

@@ -26,6 +26,7 @@ from components.provider_error import ProviderError, not_refreshed, told_plainly
 
 from . import claims as claim_rules
 from . import keys
+from .adoption import differences
 from .answers import JwtTemplateRecord, TemplateContent
 from .claims import Claims, Json
 from .client import ClerkClient
@@ -60,7 +61,28 @@ class JwtTemplateProvider(ResourceProvider):
         self._credentials = configured(req.config, os.environ)
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        return CheckResult(news, [CheckFailure(where, what) for where, what in input_problems(news)])
+        found = input_problems(news)
+        if not _olds and not found and news.get("adopt") is True and not self._credentials.is_local:
+            self._tell_what_is_taken_over(news)
+        return CheckResult(news, [CheckFailure(where, what) for where, what in found])
+
+    def _tell_what_is_taken_over(self, props: Props) -> None:
+        """A preview shows a creation; what it does to a template that is there already is told beside it."""
+        try:
+            content = _content(props)
+            with self._client(props) as client:
+                present = _named(client, content.name)
+        except (ClerkError, ProviderError):
+            # What is wrong there is told by the creation itself.
+            return
+        for record in present:
+            changes = differences(record, content)
+            how = "as it is" if not changes else "and changed"
+            warn(
+                f"The JWT template {content.name!r} ({record.id}) is there already and is taken over, {how}."
+            )
+            for change in changes:
+                warn(f"warning: JWT template {content.name!r} is changed: {change}")
 
     @told_plainly
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
@@ -318,6 +340,8 @@ def _take_over(
             "choose another jwtTemplateName."
         )
     _refuse_several(present, content.name)
+    if not differences(present[0], content):
+        return present[0]
     return client.update_jwt_template(present[0].id, content)
 
 

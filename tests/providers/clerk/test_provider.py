@@ -170,6 +170,36 @@ def test_adoption_takes_over_by_id_and_updates(local_clerk: LocalClerk) -> None:
     assert [t.lifetime for t in local_clerk.client().jwt_templates()] == [60]
 
 
+def test_adoption_of_what_is_as_wanted_writes_nothing(local_clerk: LocalClerk) -> None:
+    first = local().create(props(local_clerk.url))
+    local_clerk.fault("500", method="PATCH")
+    wanted = props(local_clerk.url, adopt=True)
+    adopted = local().create(wanted)
+    assert adopted.id == first.id
+    assert settled(adopted.outs, wanted)
+    assert local_clerk.pending_faults() == 1, "no request met it"
+
+
+def test_a_preview_says_what_is_taken_over_and_changed(
+    local_clerk: LocalClerk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = provider(clerkSecretKey=local_clerk.running.secret_key, clerkApiUrl=local_clerk.url)
+    wanted = props(local_clerk.url, adopt=True)
+    stack.check({}, wanted)
+    assert capsys.readouterr().err == ""
+    made = local().create(props(local_clerk.url, lifetime=300.0))
+    stack.check({}, wanted)
+    said = capsys.readouterr().err
+    assert f"'hasura' ({made.id}) is there already and is taken over, and changed." in said
+    assert "warning: JWT template 'hasura' is changed: lifetime: 300 -> 60" in said
+    stack.check({}, props(local_clerk.url, adopt=True, lifetime=300.0))
+    assert "is taken over, as it is." in capsys.readouterr().err
+    stack.check({}, props(local_clerk.url))
+    stack.check(dict(wanted), wanted)
+    assert capsys.readouterr().err == ""
+    assert local_clerk.client().jwt_template(made.id).lifetime == 300
+
+
 def test_adoption_of_nothing_creates(local_clerk: LocalClerk) -> None:
     local().create(props(local_clerk.url, adopt=True))
     assert names(local_clerk) == ["hasura"]
