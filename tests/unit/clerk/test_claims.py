@@ -87,6 +87,8 @@ def test_additional_roles_are_allowed_beside_ours(more: list[str], roles: list[s
     additional = {HASURA_NAMESPACE: {"X-Hasura-Allowed-Roles": more}}
     claims = rules.template_claims("user", ["user"], additional)
     assert claims[HASURA_NAMESPACE]["x-hasura-allowed-roles"] == roles
+    assert len(claims[HASURA_NAMESPACE]) == 3
+    assert rules.review("user", ["user"], additional) == []
 
 
 def test_additional_roles_are_held_to_the_rules() -> None:

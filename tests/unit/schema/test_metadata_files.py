@@ -221,6 +221,17 @@ def test_what_git_does_not_have_is_not_overwritten(directory: Path, name: str, s
     assert read_metadata(directory).keyed() == {"version": 3, "sources": {}}
 
 
+def test_what_would_be_written_again_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Right after an export git has none of it, and there is nothing to lose."""
+    folder, tree = tmp_path / "hasura_metadata", dict(read_metadata(ROOT / "hasura_metadata").tree)
+    first = export(Engine(tree), folder, overwrite=False)  # type: ignore[arg-type]
+    again = export(Engine(tree), folder, overwrite=False)  # type: ignore[arg-type]
+    assert first.written and again.written == again.removed == ()
+    assert again.unchanged == len(first.written)
+    with pytest.raises(SchemaError, match="users"):
+        export(Engine({"version": 3, "sources": []}), folder, overwrite=False)  # type: ignore[arg-type]
+
+
 def test_outside_of_git_every_file_counts_and_an_empty_folder_does_not(tmp_path: Path) -> None:
     assert uncommitted(tmp_path / "none") == []
     (tmp_path / "version.yaml").write_text("version: 3\n")
