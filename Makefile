@@ -11,7 +11,7 @@ VENV := .venv/bin/python
 STACK ?= dev
 export STACK
 
-.PHONY: help plan graph reference status new metadata-export rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test soak contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
+.PHONY: help adopt plan graph reference status new metadata-export rollback baseline repair rehearse seed bench rotate-drill web tools images up down preview refresh outputs prove test soak contract ci-plan ci-fingerprint ci-comment ci-deploy ci-drift-issue ci-review-up ci-review-down ci-review-sweep doctor setup setup-dev activate env backup restore shell lint format pin pin-images requirements
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ backup: tools ## a backup of both databases, restored and compared before it is 
 
 restore: tools ## put a backup in the place of the databases: make restore FILE=... YES=1
 	@$(VENV) -m local.stack restore
+
+adopt: tools ## take over a Hasura that was set up by hand: make adopt URL=https://... STACK=prod; BASELINE=, PENDING=1, OVERWRITE=1
+	@$(VENV) -m local.stack adopt
 
 prove: tools ## prove again that one user cannot see another's row
 	@$(VENV) -m local.stack prove

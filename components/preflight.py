@@ -66,7 +66,7 @@ def load() -> Checked:
             config,
             encrypted=encrypted,
             stack=pulumi.get_stack(),
-            environment=_passphrase_of(pulumi.get_stack(), os.environ),
+            environment=passphrase_of(pulumi.get_stack(), os.environ),
             docker=docker,
             misfits=docker_command.misfits(pulumi.Config("docker").get),
             look_at_host=host.gather,
@@ -96,7 +96,7 @@ def _configured() -> tuple[dict[str, object], frozenset[str]]:
     )
 
 
-def _passphrase_of(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
+def passphrase_of(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
     """``environment`` without the passphrase where the stack's secrets are encrypted in another way."""
     try:
         own = Path(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")

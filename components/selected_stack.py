@@ -33,9 +33,10 @@ class Configuration:
     encrypted: frozenset[str]
 
 
-def pulumi(*arguments: str) -> str:
+def pulumi(*arguments: str, content: str = "") -> str:
     """What the CLI prints. What it printed may hold secrets, so it never goes into an error.
 
+    :param content: what it reads on its standard input.
     :raises StackError: when there is no CLI, or it fails.
     """
     try:
@@ -44,7 +45,7 @@ def pulumi(*arguments: str) -> str:
             capture_output=True,
             text=True,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=content,
         )
     except FileNotFoundError:
         raise StackError('pulumi is not on PATH. `eval "$(make -s activate)"` puts it there.') from None
@@ -79,6 +80,33 @@ def configuration(*, secrets: bool) -> Configuration:
             if key.startswith(_NAMESPACE) and entry.get("secret")
         ),
     )
+
+
+def configure(values: Mapping[str, object], secrets: Mapping[str, str]) -> None:
+    """Sets keys of the project's namespace in the stack's file: the secret ones by standard input, so that no process's
+    arguments show them, the others at once.
+
+    :param values: key without namespace to text, or to what JSON has as an object or array.
+    :param secrets: key without namespace to text.
+    :raises StackError: when they cannot be set.
+    """
+    for key, text in secrets.items():
+        pulumi("config", "set", "--secret", f"{_NAMESPACE}{key}", content=text)
+    if values:
+        pulumi(
+            "config",
+            "set-all",
+            "--json",
+            json.dumps({f"{_NAMESPACE}{k}": _entry(v) for k, v in values.items()}),
+        )
+
+
+def _entry(value: object) -> dict[str, object]:
+    """One value in the form of `pulumi config --json`."""
+    if isinstance(value, str):
+        return {"value": value}
+    text = json.dumps(value)
+    return {"value": text, "objectValue": value} if isinstance(value, dict | list) else {"value": text}
 
 
 def outputs(*, secrets: bool) -> dict[str, str]:

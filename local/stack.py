@@ -17,7 +17,7 @@ from typing import Final
 
 from components.plan.document import EXIT_CODES
 from components.proof.exit_codes import INTERRUPTED, NOT_MADE
-from components.settings import PROJECT
+from components.settings import PROJECT, PUBLIC_PASSPHRASE
 from local import images, toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -315,6 +315,28 @@ def restore(stack: str, environment: Mapping[str, str]) -> None:
     _back_up_or_restore(stack, environment, "restore", *arguments)
 
 
+def adopt(stack: str, environment: Mapping[str, str]) -> None:
+    """Takes over the engine at URL, with its metadata, its migrations and Clerk's template, into files and
+    configuration. The admin secret is HASURA_GRAPHQL_ADMIN_SECRET."""
+    if not (url := environment.get("URL")):
+        raise CommandError("Name the engine: make adopt URL=https://example.hasura.app STACK=NAME")
+    if environment["PULUMI_CONFIG_PASSPHRASE"] == PUBLIC_PASSPHRASE:
+        raise CommandError(
+            "An engine of yours has an admin secret, and this stack's passphrase is public. Give a stack of another "
+            "name one of its own:\n"
+            "    read -rs PULUMI_CONFIG_PASSPHRASE && export PULUMI_CONFIG_PASSPHRASE\n"
+            f"    make adopt URL={url} STACK={'NAME' if stack == 'dev' else stack}"
+        )
+    start(stack, environment)
+    arguments = [url]
+    for version in (environment.get("BASELINE") or "").split():
+        arguments += ["--baseline", version]
+    for variable, option in (("PENDING", "--pending"), ("OVERWRITE", "--overwrite")):
+        if environment.get(variable) == "1":
+            arguments.append(option)
+    _run_module("components.adoption", *arguments, environment={**environment, "PULUMI_STACK": stack})
+
+
 def _back_up_or_restore(stack: str, environment: Mapping[str, str], command: str, *arguments: str) -> None:
     require(stack, environment)
     address = environment.get("DATABASE_ADDRESS")
@@ -457,6 +479,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
         env,
         backup,
         restore,
+        adopt,
         prove,
         rotate_drill,
         migrations,
@@ -469,14 +492,30 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
 }
 
 
+def _passphrase(stack: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The passphrase that the caller's environment has, for a stack that is not encrypted with the public one."""
+    own = given.get("PULUMI_CONFIG_PASSPHRASE")
+    salts = [_salt(ROOT / f"Pulumi.{name}.yaml") for name in (stack, "dev")]
+    if not own or stack == "dev" or (salts[0] and salts[0] == salts[1]):
+        return {}
+    return {"PULUMI_CONFIG_PASSPHRASE": own}
+
+
+def _salt(file: Path) -> str:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    found = re.search(r"^encryptionsalt: *(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly."""
     if not arguments or arguments[0] not in COMMANDS:
         print(f"usage: python -m local.stack {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
-    environment = {**os.environ, **toolchain.environment()}
+    stack = os.environ.get("STACK") or "dev"
+    environment = {**os.environ, **toolchain.environment(), **_passphrase(stack, os.environ)}
     try:
-        COMMANDS[arguments[0]](environment.get("STACK") or "dev", environment, *arguments[1:])
+        COMMANDS[arguments[0]](stack, environment, *arguments[1:])
     except CommandError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
