@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from components.adoption import engine
+from components.adoption.history import decide, unrecorded
 from components.schema.__main__ import main
+from components.schema.metadata_export import planned_export
 from components.schema.migrations import read_migrations
 from tests.hasura_cli.conftest import Project
 from tests.schema_faults.stage import ADMIN_SECRET
@@ -44,6 +47,28 @@ def test_we_adopt_what_the_cli_applied(project: Project) -> None:
     project.assert_no_difference_for_pulumi()
 
 
+def test_an_adoption_recognizes_what_the_cli_applied_and_writes_nothing_of_it(project: Project) -> None:
+    project.cli("migrate", "apply", "--database-name", "default")
+    project.cli("metadata", "apply")
+    local = read_migrations(project.root / "migrations", shown_as="migrations")
+    with project.stage.client() as client:
+        found = engine.look(client)
+        before = client.export_metadata(), client.get_catalog_state()
+        assert unrecorded(found.states, local, asked={}, configured={}) == ()
+        decided = decide(found.states, local, {}, asked={}, configured={}, version=1)
+        export = planned_export(found.metadata, project.root / "hasura_metadata")
+        assert (client.export_metadata(), client.get_catalog_state()) == before
+    assert (decided.problems, decided.written, decided.replaced) == ((), {}, ())
+    keys = ", ".join(each.key for each in local.of("default"))
+    assert decided.recorded == (f"default: adopt {keys}",)
+    assert export.metadata.keyed() == project.metadata_inputs()["metadata"]
+    newest = local.of("default")[-1]
+    shutil.rmtree(newest.up.path.parent)
+    without = read_migrations(project.root / "migrations", shown_as="migrations")
+    [problem] = decide(found.states, without, {}, asked={}, configured={}, version=1).problems
+    assert f"{newest.version}_*: was applied by the Hasura CLI and is missing here" in str(problem)
+
+
 def test_metadata_applied_by_the_cli_is_no_difference_for_us(project: Project) -> None:
     project.migrate()
     project.cli("metadata", "apply")
@@ -72,7 +97,9 @@ def test_our_export_is_the_clis(rich_project: Project, monkeypatch: pytest.Monke
     shutil.rmtree(folder)
     rich_project.cli("metadata", "export")
     theirs = {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert main(["export"]) == 1, "the folder is not in git"
+    assert main(["export"]) == 0, "the folder is not in git, and there is nothing to write"
+    (folder / "network.yaml").write_text("# mine\n")
+    assert main(["export"]) == 1
     assert main(["export", "--overwrite"]) == 0
     ours = {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()}
     assert ours == theirs
