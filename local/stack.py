@@ -492,7 +492,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
 }
 
 
-def _passphrase(stack: str, given: Mapping[str, str]) -> dict[str, str]:
+def passphrase(stack: str, given: Mapping[str, str]) -> dict[str, str]:
     """The passphrase that the caller's environment has, for a stack that is not encrypted with the public one."""
     own = given.get("PULUMI_CONFIG_PASSPHRASE")
     salts = [_salt(ROOT / f"Pulumi.{name}.yaml") for name in (stack, "dev")]
@@ -513,7 +513,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"usage: python -m local.stack {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
     stack = os.environ.get("STACK") or "dev"
-    environment = {**os.environ, **toolchain.environment(), **_passphrase(stack, os.environ)}
+    environment = {**os.environ, **toolchain.environment(), **passphrase(stack, os.environ)}
     try:
         COMMANDS[arguments[0]](stack, environment, *arguments[1:])
     except CommandError as error:

@@ -11,9 +11,9 @@
     export [--overwrite]            write the engine's metadata into the metadata directory, as files
     seed                            apply those files of seeds/ that have changed since they were applied
 
-The engine is that of the selected Pulumi stack (outputs `hasuraUrl` and `adminSecret`), and folders, time-outs and
-dumps are those of its configuration. Where HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET name an engine,
-no stack is asked, and the defaults hold.
+The engine is that of the selected Pulumi stack (`engineUrl` and `adminSecret` of its configuration, else its outputs
+`hasuraUrl` and `adminSecret`), and folders, time-outs and dumps are those of its configuration. Where
+HASURA_GRAPHQL_ENDPOINT and HASURA_GRAPHQL_ADMIN_SECRET name an engine, no stack is asked, and the defaults hold.
 
 Exit codes: 0 done, or nothing to do; 1 refused or failed, with the reason; 2 wrong usage; 3 (`status` only)
 something is pending.
@@ -118,7 +118,11 @@ def _run(parsed: argparse.Namespace) -> int:
             lock=float(stack.config["lockTimeout"]), statement=float(stack.config["statementTimeout"])
         ),
         # Looking at what would be rolled back needs no permission; doing it does, by the command itself.
-        policy=Policy(rollback="refuse", out_of_order=stack.config["outOfOrder"] == "true"),
+        policy=Policy(
+            rollback="refuse",
+            out_of_order=stack.config["outOfOrder"] == "true",
+            baseline=json.loads(stack.config["baseline"]),
+        ),
         transaction="all" if stack.config["transaction"] == "all" else "each",
     )
     with HasuraClient(stack.endpoint, stack.admin_secret) as client:
@@ -244,6 +248,7 @@ _DEFAULTS = {
     "lockTimeout": "5",
     "statementTimeout": "0",
     "outOfOrder": "false",
+    "baseline": "{}",
     "transaction": "each",
     "backupDirectory": "",
 }
@@ -268,8 +273,13 @@ def _stack() -> _Stack:
             endpoint=endpoint, admin_secret=secret, name=os.environ.get("STACK", ""), config=_DEFAULTS
         )
     try:
-        outputs = selected_stack.outputs(secrets=True)
-        config = selected_stack.configuration(secrets=False).values
+        config = selected_stack.configuration(secrets=True).values
+        # An engine that somebody else runs is there before the stack's first deployment, and its outputs, are.
+        outputs = (
+            {"hasuraUrl": config["engineUrl"].rstrip("/"), "adminSecret": config["adminSecret"]}
+            if config.get("engineUrl") and config.get("adminSecret")
+            else selected_stack.outputs(secrets=True)
+        )
         return _Stack(
             endpoint=outputs["hasuraUrl"],
             admin_secret=outputs["adminSecret"],

@@ -24,6 +24,7 @@ from components.clerk import keys
 from components.clerk.answers import JwtTemplateRecord, TemplateContent
 from components.clerk.client import ClerkClient
 from components.hasura.client import HasuraClient
+from components.schema.__main__ import PENDING
 from local import images
 from local.clerk.server import Running, serving
 from tests.images.containers import docker
@@ -243,6 +244,12 @@ def test_it_is_taken_over_and_nothing_of_it_is_touched(stage: Stage) -> None:
     ):
         assert expected in said
     assert "JWT template: the first `up` changes" not in said
+    status = stage.run(
+        ".venv/bin/python", "-m", "components.schema", "status", PULUMI_STACK=stage.project.stack
+    )
+    assert baseline.name.partition("_")[0] in status.text and status.code == PENDING, (
+        "before the first deployment"
+    )
     preview = stage.pulumi("preview", "--diff").ok()
     assert f"take over unseen {baseline.name}" in preview
     assert f"'hasura' ({template.id}) is there already and is taken over, as it is." in preview

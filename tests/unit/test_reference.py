@@ -96,6 +96,7 @@ def test_commands_are_those_of_the_makefile() -> None:
             {proof_codes.PROVEN, proof_codes.FAILED, proof_codes.NOT_MADE, proof_codes.INTERRUPTED},
         ),
         ("components.backup", {0, 1, 2, backup_command.INTERRUPTED}),
+        ("components.adoption", {0, 1, 2}),
         ("components.dotenv", {0, 1, 2}),
         ("components.schema", {0, 1, 2, schema_command.PENDING}),
         ("local.stack", {0, 1, 2, 130}),

@@ -613,10 +613,14 @@ PUBLIC = {
     [
         ({}, []),
         (EXTERNAL, []),
+        (ENGINE, []),
         ({"jwtTemplateLifetime": "600"}, [("token-lifetime", "hasura lifetime")]),
         (PUBLIC, []),
     ],
-    ids=["sound", "with a database of somebody else", "with long tokens", "with an ingress"],
+    ids=[
+        *("sound", "with a database of somebody else", "with an engine of somebody else", "with long tokens"),
+        "with an ingress",
+    ],
 )
 def test_the_policy_pack_finds_what_is_loosened_on_a_production_stack_and_nothing_else(
     change: dict[str, str], broken: list[tuple[str, str]]
@@ -624,7 +628,7 @@ def test_the_policy_pack_finds_what_is_loosened_on_a_production_stack_and_nothin
     graph = deploy(
         stack_config("prod") | SOUND | change,
         stack="prod",
-        encrypted=frozenset({"clerkSecretKey", *(key for key in change if key == "databaseUrl")}),
+        encrypted=frozenset({"clerkSecretKey"} | ({"databaseUrl", "adminSecret"} & set(change))),
     )
     found = []
     for registered in graph.resources.values():

@@ -1,0 +1,55 @@
+"""The commands behind the Makefile: whose passphrase they use, and what they ask for before anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.settings import PUBLIC_PASSPHRASE
+from local import stack
+
+PUBLIC = "config: {}\nencryptionsalt: v1:public\n"
+OWN = "config: {}\nencryptionsalt: v1:own\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "given", "used"),
+    [
+        ("dev", PUBLIC, "mine", False),
+        ("feature", PUBLIC, "mine", False),
+        ("prod", OWN, "mine", True),
+        ("prod", "config: {}\n", "mine", True),
+        ("prod", None, "mine", True),
+        ("prod", OWN, "", False),
+        ("prod", OWN, None, False),
+    ],
+)
+def test_a_passphrase_of_ones_own_is_used_where_the_public_one_is_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    file: str | None,
+    given: str | None,
+    used: bool,
+) -> None:
+    monkeypatch.setattr(stack, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.dev.yaml").write_text(PUBLIC)
+    if file is not None:
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(file)
+    environment = {} if given is None else {"PULUMI_CONFIG_PASSPHRASE": given}
+    assert stack.passphrase(name, environment) == ({"PULUMI_CONFIG_PASSPHRASE": "mine"} if used else {})
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"PULUMI_CONFIG_PASSPHRASE": "own"}, "make adopt URL="),
+        ({"PULUMI_CONFIG_PASSPHRASE": PUBLIC_PASSPHRASE, "URL": "https://x"}, "passphrase is public"),
+    ],
+)
+def test_an_adoption_asks_for_an_engine_and_for_a_passphrase_first(
+    environment: dict[str, str], said: str
+) -> None:
+    with pytest.raises(stack.CommandError, match=said):
+        stack.adopt("prod", environment)
