@@ -350,8 +350,14 @@ ENGINE = {
 }
 
 
+def beside(change: dict[str, str]) -> Graph:
+    """A production stack with such an engine."""
+    config = stack_config("prod") | SOUND | ENGINE | change
+    return deploy(config, stack="dev", encrypted=frozenset({"clerkSecretKey", "adminSecret"}))
+
+
 def test_an_engine_of_somebody_else_is_used_and_nothing_is_run() -> None:
-    graph = production(ENGINE, "adminSecret")
+    graph = beside({})
     assert set(graph.resources) - {STACK} == {
         "JwtTemplate/jwt-template",
         "Migrations/migrations",
@@ -360,7 +366,7 @@ def test_an_engine_of_somebody_else_is_used_and_nothing_is_run() -> None:
     for key in ("Migrations/migrations", "Metadata/metadata"):
         resource = graph.resources[key]
         assert resource.inputs["endpoint"] == "https://example.hasura.app"
-        assert resource.inputs["admin_secret"] == "canary-admin-secret"
+        assert resource.inputs["admin_secret"]["value"] == "canary-admin-secret"  # a secret arrives wrapped
         assert resource.deleted_with == ""
         plain = {name: value for name, value in resource.inputs.items() if name not in resource.secrets}
         assert "canary" not in json.dumps(plain, default=str)
@@ -373,14 +379,14 @@ def test_an_engine_of_somebody_else_is_used_and_nothing_is_run() -> None:
 
 @pytest.mark.parametrize(("adopt", "stays"), [("true", True), ("false", False)])
 def test_a_template_that_was_taken_over_with_its_engine_stays_as_that_does(adopt: str, stays: bool) -> None:
-    graph = production(ENGINE | {"adoptTemplate": adopt}, "adminSecret")
+    graph = beside({"adoptTemplate": adopt})
     assert graph.resources["JwtTemplate/jwt-template"].retain_on_delete is stays
     own = production({"adoptTemplate": adopt})
     assert own.resources["JwtTemplate/jwt-template"].retain_on_delete is False
 
 
 def test_the_proof_of_an_engine_of_somebody_else_names_it() -> None:
-    graph = production(ENGINE | {"proof": "true", "proofInProduction": "true"}, "adminSecret")
+    graph = beside({"proof": "true", "proofInProduction": "true"})
     proof = graph.resources["RowIsolation/row-isolation"]
     assert proof.inputs["chain"]["engine"] == "https://example.hasura.app"
     assert proof.depends_on >= {"Migrations/migrations", "Metadata/metadata", "JwtTemplate/jwt-template"}
