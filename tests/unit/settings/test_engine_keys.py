@@ -86,6 +86,7 @@ def _another(key: str) -> str:
         "hasuraLogLevel": "debug",
         "hasuraPlacement": '["node.labels.engine == true"]',
         "ingressDomain": "api.example.com",
+        "ingressEmail": "ops@example.com",
         "ingressAcmeDirectory": "https://acme.example.com/directory",
         "ingressAddress": "192.0.2.1",
         "ingressTrustedProxies": '["10.0.0.0/8"]',
