@@ -11,7 +11,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import grpc
 
@@ -60,9 +60,16 @@ NOT_REFRESHED = "not refreshed: "
 """How the line begins that tells of something at which a refresh could not look."""
 
 
-def not_refreshed(what: str, why: object) -> None:
-    """Tell that a refresh takes something for unchanged because it could not be looked at."""
+UNSEEN: Final = "not_refreshed"
+"""The input in which a refresh keeps why it could not look. No program gives it, so it is a difference until an update
+has looked, which may be the one that brings back what was away."""
+
+
+def not_refreshed(what: str, why: object) -> dict[str, str]:
+    """Tell that a refresh takes something for unchanged because it could not be looked at. Gives `UNSEEN` with the
+    reason, for the inputs and outputs of a resource that an update would bring in line."""
     warn(f"{NOT_REFRESHED}{what}: {why}")
+    return {UNSEEN: str(why)}
 
 
 def _calling_context() -> grpc.ServicerContext | None:

@@ -22,7 +22,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from components.provider_error import ProviderError, not_refreshed, told_plainly, warn
+from components.provider_error import UNSEEN, ProviderError, not_refreshed, told_plainly, warn
 
 from . import claims as claim_rules
 from . import keys
@@ -51,7 +51,8 @@ class JwtTemplateProvider(ResourceProvider):
     Inputs: ``name``, ``claims`` (object), ``lifetime`` and ``allowed_clock_skew`` (seconds), ``api_url`` and
     ``publishable_key`` (which instance), ``adopt`` (bool), ``claims_namespace`` (where Hasura's claims stand,
     if not at its usual place), and with a key of one's own ``signing_key`` (secret) and
-    ``signing_algorithm``. Outputs: the same. Clerk's secret key comes from the stack's configuration or the
+    ``signing_algorithm``. Outputs: the same. A refresh that meets no local Clerk adds the input ``UNSEEN``, and the
+    next update writes the template. Clerk's secret key comes from the stack's configuration or the
     environment, never from an input.
     """
 
@@ -86,8 +87,12 @@ class JwtTemplateProvider(ResourceProvider):
 
     @told_plainly
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        changed = any(differs(_olds.get(key), _news.get(key)) for key in (*COMPARED, *WHERE))
-        return DiffResult(changes=changed, replaces=self._moves(_id, _olds, _news), stables=[])
+        changed = any(differs(_olds.get(key), _news.get(key)) for key in (*COMPARED, *WHERE, UNSEEN))
+        replaces = self._moves(_id, _olds, _news)
+        if UNSEEN in _olds and not replaces and self._is_there(_id, _news) is False:
+            # Deleted by hand, which the refresh could not see. An update would look for it in vain.
+            replaces = ["name"]
+        return DiffResult(changes=changed, replaces=replaces, stables=[])
 
     def _moves(self, id_: str, olds: Props, news: Props) -> list[str]:
         """Those of WHERE by which the template belongs into another instance.
@@ -104,13 +109,15 @@ class JwtTemplateProvider(ResourceProvider):
             return []
         return other
 
-    def _is_there(self, id_: str, props: Props) -> bool:
-        """Whether the template is found in the instance of these inputs. A preview without network says no."""
+    def _is_there(self, id_: str, props: Props) -> bool | None:
+        """Whether the template is found in the instance of these inputs. None where that cannot be asked."""
         try:
             with self._client(props) as client:
                 client.jwt_template(id_)
-        except (ClerkError, ProviderError):
-            return False
+        except ClerkError as error:
+            return False if error.status == 404 else None
+        except ProviderError:
+            return None
         return True
 
     @told_plainly
@@ -136,8 +143,8 @@ class JwtTemplateProvider(ResourceProvider):
                     return ReadResult(id_, dict(props), _inputs(props))
                 if error.nothing_sent and self._credentials.uses_local_clerk(props.get("api_url")):
                     # Its container may be gone; the next `up` makes it anew, on the same data.
-                    not_refreshed("the JWT template of the local Clerk", error)
-                    return ReadResult(id_, dict(props), _inputs(props))
+                    unseen = not_refreshed("the JWT template of the local Clerk", error)
+                    return ReadResult(id_, {**props, **unseen}, {**_inputs(props), **unseen})
                 raise ProviderError(str(error)) from None
         found = outputs(props, record)
         return ReadResult(id_, found, _inputs(found))

@@ -16,7 +16,7 @@ from components.plan.events import UNKNOWN, Diagnostic, Found, PolicyFinding, Pr
 from components.plan.migrations import Key, PlannedMigration, PlannedMigrations, Sql
 from components.plan.resources import METADATA, MIGRATIONS, ResourceChange
 from components.plan.tokens import TEMPLATE, Template
-from components.provider_error import NOT_REFRESHED
+from components.provider_error import NOT_REFRESHED, UNSEEN
 from components.schema.changes import changes as metadata_changes
 from components.schema.remarks import Remark, heard
 from components.schema.words import code, value
@@ -228,7 +228,8 @@ def _drift(found: Sequence[Found]) -> Iterator[PlannedChange]:
             yield from migration_plan.drift(before, after)
             # What was to be done is in the state until the next refresh.
             told = ("migrations", "seeds", "catalog_state", "plan")
-        if rest := [name for name in one.changed if name not in told]:
+        # That something could not be looked at is told in other words, and is no drift.
+        if rest := [name for name in one.changed if name not in (*told, UNSEEN)]:
             shown = ", ".join(resources.properties(one.before, one.after, rest))
             words = f"{kind.noun} {code(one.name)} is not as it was deployed: {shown}"
             yield PlannedChange(risk=Risk.NONE, topic="resource", words=words, about=one.name)

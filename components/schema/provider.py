@@ -24,7 +24,7 @@ from pulumi.dynamic import (
 
 from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.hasura.json_types import JsonObject
-from components.provider_error import not_refreshed, telling_plainly, warn
+from components.provider_error import UNSEEN, not_refreshed, telling_plainly, warn
 from components.schema import remarks
 from components.schema.backup import back_up, due
 from components.schema.canonical import keyed, with_sets
@@ -80,6 +80,8 @@ class MigrationsProvider(ResourceProvider):
     `plan` is what a deployment would do, in words. The check fills it in from the ledger, so that a preview
     shows also what the folders do not tell: what is adopted, or was taken back by hand.
 
+    A refresh that meets no engine adds the input `UNSEEN`, and the next update reads ledger and catalog state.
+
     `delete` leaves tables and ledger as they are: a database is not undone by taking a resource out of a
     program."""
 
@@ -125,7 +127,7 @@ class MigrationsProvider(ResourceProvider):
             with _client(inputs) as client:
                 states = read_states(client, sources)
         except (EngineUnreachable, AnswerLost) as error:
-            not_refreshed("migrations", error)
+            inputs |= not_refreshed("migrations", error)
             return ReadResult(id_, inputs, inputs)
         if all(state.ledger is None and state.catalog is None for state in states.values()):
             return ReadResult("", {})
@@ -165,6 +167,9 @@ class MetadataProvider(ResourceProvider):
     `replicas` (further endpoints that must have taken the metadata over before `up` returns). Outputs are
     the inputs.
 
+    A refresh that meets no engine adds the input `UNSEEN`. The next update compares with what the engine really holds,
+    and tells what that replaced.
+
     `delete` does nothing: metadata goes when its engine's database goes, and an engine that is being
     deleted must not be called.
     """
@@ -177,7 +182,9 @@ class MetadataProvider(ResourceProvider):
             directory = _metadata_of(news)
             # Else the state knows what is there, and the diff shows it.
             if olds.get("endpoint") != news.get("endpoint"):
-                _tell(_replaced_unseen(directory, news))
+                _tell(_replaced_unseen(directory, news, whose="metadata of its own"))
+            elif UNSEEN in olds:
+                _tell(_replaced_unseen(directory, news, whose="metadata that the refresh could not see"))
         except SchemaError as error:
             failures.append(_refusal(error))
         return CheckResult(news, failures)
@@ -191,9 +198,10 @@ class MetadataProvider(ResourceProvider):
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         # A state that an earlier version of this project wrote has lists of names in it.
         seen = with_sets(cast(JsonObject, olds.get("metadata")))
-        # At another address there is another engine, of which the preview knew nothing.
-        same_engine = olds.get("endpoint") == news.get("endpoint")
-        self._apply(news, seen=seen if same_engine and isinstance(seen, dict) else None)
+        # At another address there is another engine, of which the preview knew nothing. Nor does the state know what an
+        # engine holds that was away when a refresh came to it.
+        known = olds.get("endpoint") == news.get("endpoint") and UNSEEN not in olds
+        self._apply(news, seen=seen if known and isinstance(seen, dict) else None)
         return UpdateResult(_plain(news))
 
     @_told_plainly
@@ -205,7 +213,7 @@ class MetadataProvider(ResourceProvider):
                 _, live = client.export_metadata()
                 objects = client.inconsistent()
         except (EngineUnreachable, AnswerLost) as error:
-            not_refreshed("metadata", error)
+            inputs |= not_refreshed("metadata", error)
             return ReadResult(id_, inputs, inputs)
         inputs["metadata"] = keyed(as_meant(live))
         inputs["consistency"] = "; ".join(f"{o.name}: {o.reason}" for o in objects) or CONSISTENT
@@ -228,8 +236,8 @@ class MetadataProvider(ResourceProvider):
                     replica.close()
 
 
-def _replaced_unseen(directory: MetadataDirectory, props: Props) -> list[str]:
-    """What the metadata of an engine that somebody else has set up would lose or gain."""
+def _replaced_unseen(directory: MetadataDirectory, props: Props, *, whose: str) -> list[str]:
+    """What the metadata of an engine would lose or gain that the state does not know."""
     if not (isinstance(props.get("endpoint"), str) and isinstance(props.get("admin_secret"), str)):
         return []
     try:
@@ -242,7 +250,7 @@ def _replaced_unseen(directory: MetadataDirectory, props: Props) -> list[str]:
     if is_new(found):
         return []
     return [
-        f"warning: metadata: {props['endpoint']} has metadata of its own, which is replaced: {change}"
+        f"warning: metadata: {props['endpoint']} has {whose}, which is replaced: {change}"
         for change in changes(found, directory.keyed())
     ]
 
@@ -261,8 +269,8 @@ def _refusal(error: SchemaError) -> CheckFailure:
 
 
 def _plain(props: Props) -> Props:
-    """A copy without what Pulumi keeps of its own: props are mutated behind a provider's back."""
-    return {key: value for key, value in props.items() if key != PROVIDER_KEY}
+    """A copy without what Pulumi keeps of its own, and a refresh: props are mutated behind a provider's back."""
+    return {key: value for key, value in props.items() if key not in (PROVIDER_KEY, UNSEEN)}
 
 
 def _done(props: Props) -> Props:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -16,6 +17,9 @@ import pytest
 from long_run import LongRun
 from project_copy import ProjectCopy
 
+from components.clerk.client import ClerkClient
+from components.clerk.keys import LOCAL_SECRET_KEY
+from components.hasura.client import HasuraClient
 from components.schema.ledger import LOCK_KEYS
 from tests.images.containers import docker
 from tests.local_engine.engines import until
@@ -164,9 +168,39 @@ def test_an_engine_that_cannot_start_is_told_at_once_and_the_one_before_goes_on(
     assert engine_of(up) == serving
 
 
+def test_what_a_refresh_cannot_see_is_brought_in_line_by_the_same_update(up: ProjectCopy) -> None:
+    """Engine and local Clerk are away when the refresh comes to them, and somebody had changed what is in them."""
+    outputs = up.outputs()
+    with HasuraClient(outputs["hasuraUrl"], outputs["adminSecret"]) as hasura:
+        version, before = hasura.export_metadata()
+        changed = json.loads(json.dumps(before))
+        [permission] = changed["sources"][0]["tables"][0]["select_permissions"]
+        permission["permission"]["filter"] = {}
+        hasura.replace_metadata(changed, version)
+        hasura.set_catalog_state({})
+    with ClerkClient(outputs["clerkApiUrl"], LOCAL_SECRET_KEY) as clerk:
+        [template] = clerk.jwt_templates()
+        clerk.delete_jwt_template(template.id)
+    docker("rm", "--force", container(up, "hasura"))
+    docker("stop", container(up, "clerk"))
+    said = up.pulumi(*UP, "--refresh").ok()
+    assert "not refreshed: metadata: " in said and "not refreshed: migrations: " in said
+    assert "has metadata that the refresh could not see, which is replaced: role `user` on `users`" in said
+    with HasuraClient(outputs["hasuraUrl"], outputs["adminSecret"]) as hasura:
+        assert hasura.export_metadata()[1] == before
+    with ClerkClient(outputs["clerkApiUrl"], LOCAL_SECRET_KEY) as clerk:
+        assert [again.name for again in clerk.jwt_templates()] == [template.name]
+    up.pulumi("preview", "--refresh", "--expect-no-changes").ok()
+
+
 def engine_of(project: ProjectCopy) -> str:
     """The id of the engine's container."""
-    return docker("inspect", "--format={{.Id}}", f"clerk-hasura-{project.stack}-hasura")
+    return docker("inspect", "--format={{.Id}}", container(project, "hasura"))
+
+
+def container(project: ProjectCopy, part: str) -> str:
+    """The name of the container of a part."""
+    return f"clerk-hasura-{project.stack}-{part}"
 
 
 def test_a_long_run(up: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from components.clerk import keys
 from components.clerk.claims import template_claims
 from components.clerk.provider import JwtTemplateProvider
 from components.clerk.retries import RetryPolicy
-from components.provider_error import ProviderError
+from components.provider_error import UNSEEN, ProviderError
 
 from .conftest import QUICK, SECRET_KEY, LocalClerk, RawServers, http
 
@@ -524,8 +524,37 @@ class TestKeys:
     ) -> None:
         gone = props("http://127.0.0.1:1")
         found = local().read("jtmpl_1", gone)
+        reason = found.inputs.pop(UNSEEN)
         assert (found.id, found.inputs) == ("jtmpl_1", gone)
-        assert "not refreshed: the JWT template of the local Clerk: " in capsys.readouterr().err
+        assert f"not refreshed: the JWT template of the local Clerk: {reason}" in capsys.readouterr().err
+        assert "cannot connect" in reason
+
+    @pytest.mark.parametrize("deleted", [False, True])
+    def test_what_a_refresh_could_not_see_is_brought_in_line(
+        self, local_clerk: LocalClerk, deleted: bool
+    ) -> None:
+        """Once the local Clerk is back. While it is away, a preview shows an update; its twin shows nothing."""
+        stack, wanted, away = local(), props(local_clerk.url), "http://127.0.0.1:1"
+        made = stack.create(wanted)
+        assert settled(made.outs, wanted)
+        state = dict(made.outs or {})
+        found = dict(stack.read(made.id, state | {"api_url": away}).outs or {})
+        shown = stack.diff(made.id, found, props(away))
+        assert (shown.changes, shown.replaces) == (True, [])
+        found["api_url"] = local_clerk.url
+        if deleted:
+            stack.delete(made.id, state)
+            shown = stack.diff(made.id, found, wanted)
+            assert (shown.changes, shown.replaces) == (True, ["name"])
+            outs = stack.create(wanted).outs
+            stack.delete(made.id, found)
+        else:
+            by_hand(local_clerk, made.id, name="renamed")
+            shown = stack.diff(made.id, found, wanted)
+            assert (shown.changes, shown.replaces) == (True, [])
+            outs = stack.update(made.id, found, wanted).outs
+        assert UNSEEN not in (outs or {}) and settled(outs, wanted)
+        assert names(local_clerk) == ["hasura"]
 
     def test_a_local_clerk_that_is_gone_does_not_stop_a_destroy(
         self, capsys: pytest.CaptureFixture[str]

@@ -20,6 +20,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.hasura.client import HasuraClient
+from components.provider_error import UNSEEN
 from components.schema import inputs as resource_inputs
 from components.schema.directories import read_schema
 from components.schema.inputs import MigrationSettings
@@ -45,6 +46,7 @@ USERS = """\
         filter: {id: {_eq: X-Hasura-User-Id}}
 """
 NOBODY = "http://127.0.0.1:1"
+NO_ANSWER = f"{NOBODY} does not answer: [Errno 111] Connection refused"
 
 
 def migration_inputs(
@@ -259,14 +261,25 @@ class TestMigrations:
             MigrationsProvider().create(inputs)
         assert engine.rows("select to_regclass('users')") == [(None,)]
 
-    def test_read_without_an_engine_changes_nothing(
-        self, project: Project, capsys: pytest.CaptureFixture[str]
+    def test_read_without_an_engine_keeps_what_is_known_and_looks_in_the_next_update(
+        self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
         project.migration("1_users", USERS_SQL)
-        inputs = migration_inputs(NOBODY)
-        read = MigrationsProvider().read("migrations", dict(inputs))
-        assert (read.id, read.inputs) == ("migrations", inputs)
-        assert "not refreshed: migrations: " in capsys.readouterr().err
+        provider, inputs = MigrationsProvider(), migration_inputs(engine.endpoint)
+        provider.create(inputs)
+        with engine.client() as client:
+            client.set_catalog_state({})
+        read = provider.read("migrations", migration_inputs(NOBODY))
+        assert (read.id, read.outs) == ("migrations", read.inputs)
+        assert read.inputs == {**migration_inputs(NOBODY), UNSEEN: NO_ANSWER}
+        assert f"not refreshed: migrations: {NO_ANSWER}" in capsys.readouterr().err
+        olds = {**inputs, UNSEEN: "whatever"}
+        assert provider.diff("migrations", olds, inputs).changes
+        outs = provider.update("migrations", olds, inputs).outs
+        assert outs == inputs and not provider.diff("migrations", outs, inputs).changes
+        with engine.client() as client:
+            assert client.get_catalog_state()["migrations"] == {"default": {"1": False}}
+        assert provider.read("migrations", olds).inputs == inputs
 
     def test_rehearsal_in_preview(
         self, engine: Engine, project: Project, capsys: pytest.CaptureFixture[str]
@@ -440,6 +453,27 @@ class TestMetadata:
         assert "pulumi up --refresh" in text
         with engine.client() as client:
             assert "anonymous" in str(client.export_metadata()[1])
+
+    def test_what_a_refresh_could_not_see_is_told_and_brought_in_line(
+        self, engine: Engine, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """With its twin: what it did see is not overwritten, should somebody change it afterwards."""
+        provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)
+        provider.create(inputs)
+        read = provider.read("metadata", metadata_inputs(NOBODY))
+        assert read.inputs == read.outs == {**metadata_inputs(NOBODY), UNSEEN: NO_ANSWER}
+        assert f"not refreshed: metadata: {NO_ANSWER}" in capsys.readouterr().err
+        _change_by_hand(engine, role="visitor")
+        with pytest.raises(SchemaError, match="somebody changed what the preview did not show"):
+            provider.update("metadata", inputs, inputs)
+        olds = {**inputs, UNSEEN: "whatever"}
+        assert not provider.check(olds, dict(inputs)).failures
+        told = capsys.readouterr().err
+        assert f"{engine.endpoint} has metadata that the refresh could not see, which is replaced: " in told
+        assert "visitor" in told
+        assert provider.update("metadata", olds, inputs).outs == inputs
+        assert "visitor" in capsys.readouterr().err
+        assert provider.read("metadata", olds).inputs == inputs
 
     def test_an_engine_on_its_first_day_has_nothing_to_lose(self, engine: Engine) -> None:
         provider, inputs = MetadataProvider(), metadata_inputs(engine.endpoint)

@@ -15,6 +15,7 @@ from components.plan.changes import Risk
 from components.plan.document import Plan, make
 from components.plan.events import read
 from components.plan.resources import KINDS, is_shown, kind_of
+from components.provider_error import UNSEEN
 from local.images import stack as stack_images
 from tests.unit.plan.building import (
     CONTAINER,
@@ -410,6 +411,16 @@ DRIFT: dict[str, tuple[list[Event], list[tuple[str, str]], str]] = {
         "drift",
     ),
     "what could not be looked at": ([said(GONE)], [], "failed"),
+    "what could not be looked at, as the state keeps it": (
+        [
+            said(GONE),
+            found(METADATA, "metadata", metadata(users=USERS), metadata(users=USERS) | {UNSEEN: "away"}),
+            found(TEMPLATE, "jwt-template", template(), template() | {UNSEEN: "away"}),
+            found(MIGRATIONS, "migrations", migrations("1_a"), migrations("1_a") | {UNSEEN: "away"}),
+        ],
+        [],
+        "failed",
+    ),
     "what could not be looked at beside what was found": (
         [said(GONE), found(CONTAINER, "hasura", ENGINE, None)],
         [("narrows", "engine's container `hasura` is gone")],
