@@ -15,6 +15,7 @@ from components.network import StackNetwork
 from components.postgres.data_version import DATA
 from components.postgres.database import Database
 from components.postgres.logins import EngineLogin, RetiredLogins
+from components.postgres.orphan import make_way_for_database, make_way_for_role
 from components.postgres.roles import (
     DATABASE_PRIVILEGES,
     SCHEMA_PRIVILEGES,
@@ -22,6 +23,7 @@ from components.postgres.roles import (
     login_name,
     owner_name,
 )
+from components.postgres.server import Server
 from components.postgres.superuser import SuperuserPassword
 from components.postgres.tuning import server_arguments, shared_memory_mb, tuning
 from components.settings import LOOPBACK, PostgresSettings, Settings
@@ -185,14 +187,33 @@ class PostgresContainer(pulumi.ComponentResource):
         inside = pulumi.ResourceOptions.merge(
             self._inside(superuser), pulumi.ResourceOptions(provider=provider)
         )
+        known_password: list[str] = []
+        password.apply(known_password.append)
+
+        def freed(what: str, name: str) -> pulumi.ResourceOptions:
+            """A name that an update which died may hold."""
+            make_way = make_way_for_database if what == "database" else make_way_for_role
+
+            def free_the_name(_args: pulumi.ResourceHookArgs) -> None:
+                server = Server(host=postgres.address.host, port=postgres.address.port)
+                make_way(server, known_password[0], name, container=self._settings.docker_name("postgres"))
+
+            hook = pulumi.ResourceHook(f"free-the-name-of-the-{what}-{name}", free_the_name)
+            return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
+
         role = postgresql.Role(
-            "engine-role", name=postgres.role, login=False, opts=_once_called(inside, "database-owner")
+            "engine-role",
+            name=postgres.role,
+            login=False,
+            opts=pulumi.ResourceOptions.merge(
+                _once_called(inside, "database-owner"), freed("role", postgres.role)
+            ),
         )
         owner = postgresql.Role(
             "databases-owner",
             name=owner_name(postgres.role),
             login=False,
-            opts=inside,
+            opts=pulumi.ResourceOptions.merge(inside, freed("role", owner_name(postgres.role))),
         )
         ready: list[pulumi.Resource] = []
         for resource_name, database_name in (
@@ -204,7 +225,11 @@ class PostgresContainer(pulumi.ComponentResource):
                 name=database_name,
                 owner=owner_name(postgres.role),
                 opts=pulumi.ResourceOptions.merge(
-                    inside, pulumi.ResourceOptions(depends_on=[owner], protect=postgres.protect)
+                    inside,
+                    pulumi.ResourceOptions.merge(
+                        freed("database", database_name),
+                        pulumi.ResourceOptions(depends_on=[owner], protect=postgres.protect),
+                    ),
                 ),
             )
             ready.append(database)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -32,18 +34,78 @@ PORTS = ("hasuraPort", "postgresPort", "localClerkPort")
 UP = ("up", "--yes", "--skip-preview")
 
 
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """A stack, and what its first deployment said that went to its end."""
+
+    project: ProjectCopy
+    said: str
+
+
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectCopy]:
-    """A stack with a proof, up. Its ports follow from its name: they are out of the range from which this machine
-    takes ports for connections, so that nobody has one of them while a container is away."""
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[First]:
+    """A stack with a proof, up, after a first deployment that died while it made the databases. Its ports follow from
+    its name: they are out of the range from which this machine takes ports for connections, so that nobody has one of
+    them while a container is away."""
     config = {**dict.fromkeys(PORTS), "healthIntervalSeconds": "1"}
     project = ProjectCopy(tmp_path_factory.mktemp("project"), f"e2e{uuid.uuid4().hex[:6]}", config)
     try:
         project.run("pulumi", "stack", "init", project.stack).ok()
-        project.up().ok()
-        yield project
+        die_while_databases_are_made(project)
+        yield First(project=project, said=project.up().ok())
     finally:
         project.remove()
+
+
+@pytest.fixture(scope="module")
+def up(first: First) -> ProjectCopy:
+    """The stack, up."""
+    return first.project
+
+
+def die_while_databases_are_made(project: ProjectCopy) -> None:
+    """Kills an update after Postgres has made a database, and before Pulumi hears of it."""
+    without = "--exclude=**:Database::*"
+    project.pulumi(*UP, without, "--exclude-dependents").ok()
+
+    def ask(query: str) -> str:
+        return docker("exec", container(project, "postgres"), "psql", "-U", "postgres", "-Atc", query)
+
+    # Whoever makes a database waits for this lock; whoever logs in to one does not.
+    lock = "begin; lock table pg_database in share mode; select pg_sleep(600)"
+    holder = subprocess.Popen(
+        ["docker", "exec", container(project, "postgres"), "psql", "-U", "postgres", "-c", lock]
+    )
+    waiting = "select count(*) from pg_locks where relation = 'pg_database'::regclass and {} granted and mode = '{}'"
+    until(lambda: ask(waiting.format("", "ShareLock")) == "1", "the lock is held")
+    update = started(project)
+    until(
+        lambda: update.poll() is not None or ask(waiting.format("not", "RowExclusiveLock")) != "0",
+        "the update makes a database",
+        deadline=180,
+    )
+    assert update.poll() is None, update.communicate()[0]
+    update.send_signal(signal.SIGSTOP)
+    ask("select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)'")
+    holder.wait(timeout=60)
+    made = "select count(*) from pg_database where datname not in ('postgres', 'template0', 'template1')"
+    until(lambda: ask(made) != "0", "a database is made")
+    os.killpg(update.pid, signal.SIGKILL)
+    update.communicate(timeout=60)
+    project.pulumi("cancel", "--yes").ok()
+
+
+def started(project: ProjectCopy) -> subprocess.Popen[str]:
+    """An update that goes on by itself."""
+    return subprocess.Popen(
+        ["pulumi", *UP, "--non-interactive", "--color=never", "--stack", project.stack],
+        cwd=project.folder,
+        env=project.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def rows(project: ProjectCopy, query: str) -> list[tuple[object, ...]]:
@@ -68,14 +130,7 @@ class Interrupted:
     def __init__(self, project: ProjectCopy) -> None:
         self._holder = psycopg.connect(project.outputs()["databaseUrl"], autocommit=True)
         self._holder.execute("select pg_advisory_lock(%s, %s)", LOCK_KEYS)
-        self.process = subprocess.Popen(
-            ["pulumi", *UP, "--non-interactive", "--color=never", "--stack", project.stack],
-            cwd=project.folder,
-            env=project.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        self.process = started(project)
         waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
         until(
             lambda: self.process.poll() is not None or self._holder.execute(waiting).fetchone() == (1,),
@@ -88,6 +143,13 @@ class Interrupted:
         """Lets the SQL run, and waits for the end of the update; what it said."""
         self._holder.close()
         return self.process.communicate(timeout=180)[0]
+
+
+def test_a_first_deployment_that_died_while_it_made_the_databases_is_finished_by_the_next(
+    first: First,
+) -> None:
+    assert re.search(r"the database \w+ is left over from an update that died; it makes way", first.said)
+    first.project.pulumi("preview", "--refresh", "--expect-no-changes").ok()
 
 
 def test_an_interrupt_lets_the_step_end_and_a_second_update_is_refused_meanwhile(up: ProjectCopy) -> None:
