@@ -23,7 +23,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import STOP_SECONDS, Docker, DockerError, configured
 from components.provider_error import ProviderError, telling_plainly
 from components.start_failure import reason
 
@@ -136,6 +136,21 @@ def wait_until_healthy(docker: Docker, name: str, *, seconds: float, stays: bool
         )
 
 
+def start_afresh(docker: Docker, name: str) -> None:
+    """Ends Docker's growing pauses where a container crashed again and again before now, and its count of that.
+
+    What the container needs may have been away, and is there by now.
+
+    :raises DockerError: when Docker does not answer, or refuses.
+    """
+    state = inspect(docker, name)
+    if state is None or not state.restarts or verdict(state) == "healthy":
+        return
+    started = docker.run("container", "restart", name, seconds=STOP_SECONDS)
+    if started.returncode != 0:
+        raise DockerError(started.stderr.strip())
+
+
 def told(what: str, log: str, *, all_of_it: str, out_of_memory: bool = False) -> str:
     """What is told of a service that did not start: what happened, why, and the end of its log. Pure.
 
@@ -169,8 +184,10 @@ class ContainerHealthProvider(ResourceProvider):
         return CreateResult(id_=str(props["container"]), outs=self._wait(props))
 
     @_told_plainly
-    def update(self, _id: str, _olds: dict[str, object], news: dict[str, object]) -> UpdateResult:
-        """Waits for the container that has taken the place of the one before."""
+    def update(self, _id: str, olds: dict[str, object], news: dict[str, object]) -> UpdateResult:
+        """Waits for the container that has taken the place of the one before, or for one that a refresh found ill."""
+        if olds.get("container_id") == news["container_id"]:
+            start_afresh(self._docker, str(news["container"]))
         return UpdateResult(outs=self._wait(news))
 
     def diff(self, _id: str, olds: dict[str, object], news: dict[str, object]) -> DiffResult:

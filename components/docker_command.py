@@ -16,6 +16,9 @@ from typing import Final
 SECONDS: Final = 20
 """How long Docker may take for an answer; a host elsewhere is reached by ssh first."""
 
+STOP_SECONDS: Final = 4000
+"""Longer than any container of a stack may take to stop; each has a limit of its own."""
+
 ONLY_THE_PROVIDERS: Final[Mapping[str, str]] = {
     "sshOpts": "put the options into ~/.ssh/config, which both read",
     "caMaterial": "write the three files into a folder and set docker:certPath",

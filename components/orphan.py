@@ -15,12 +15,9 @@ from typing import Literal
 
 import pulumi
 
-from components.docker_command import Docker, DockerError
+from components.docker_command import STOP_SECONDS, Docker, DockerError
 
 Whose = Literal["nobody", "ours", "another's"]
-
-_STOP_SECONDS = 4000
-"""Longer than any container of a stack may take to stop; each has a limit of its own."""
 
 
 def whose(docker: Docker, name: str, network_id: str) -> Whose:
@@ -43,7 +40,7 @@ def remove(docker: Docker, name: str) -> None:
     :raises DockerError: when Docker does not answer, or refuses.
     """
     for arguments in (("container", "stop", name), ("container", "rm", name)):
-        answer = docker.run(*arguments, seconds=_STOP_SECONDS)
+        answer = docker.run(*arguments, seconds=STOP_SECONDS)
         if answer.returncode != 0:
             raise DockerError(answer.stderr.strip())
 
@@ -101,6 +98,6 @@ def hand_over(docker: Docker, ports: Iterable[int], network_id: str, *, to: str)
         for name in found.stdout.split():
             if name != to and whose(docker, name, network_id) == "ours":
                 pulumi.log.info(f"the container {name} hands port {port} over to {to}")
-                stopped = docker.run("container", "stop", name, seconds=_STOP_SECONDS)
+                stopped = docker.run("container", "stop", name, seconds=STOP_SECONDS)
                 if stopped.returncode != 0:
                     raise DockerError(stopped.stderr.strip())

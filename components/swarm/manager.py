@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from components.container_health import LOG_LINES, told
-from components.docker_command import Docker, DockerError
+from components.docker_command import STOP_SECONDS, Docker, DockerError
 from components.provider_error import ProviderError, warn
 from components.swarm.document import Labels, document, revision, text
 from components.swarm.outcome import Outcome, ServiceState, Task, outcome, read_service, read_task
@@ -19,8 +19,6 @@ _POLL_SECONDS: Final = 0.5
 _SECONDS: Final = 60
 _DEPLOY_SECONDS: Final = 180
 """The image may have to be looked up at its registry."""
-_STOP_SECONDS: Final = 4000
-"""Longer than any container of a stack may take to stop; each has a limit of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +112,7 @@ class SwarmService:
         """
         if self.state() is not None:
             self._ask("service", "rm", self.name)
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + STOP_SECONDS
         by_name = f"label=com.docker.swarm.service.name={self.name}"
         while self._ask("ps", "--all", "--quiet", "--filter", by_name).strip():
             if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from project_copy import ProjectCopy, Run
 from tests.external_postgres.certificates import Authority
 from tests.external_postgres.servers import External, bridge_address, pgbouncer, postgres_image, tls_postgres
 from tests.images.containers import docker
+from tests.local_engine.engines import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -66,25 +68,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The stack, up."""
     pair = AUTHORITY.server(bridge_address())
     project = ProjectCopy(tmp_path_factory.mktemp("project"), f"e2e{uuid.uuid4().hex[:6]}")
-    file = project.folder / f"Pulumi.{project.stack}.yaml"
-    file.write_text(
-        "".join(line for line in file.read_text().splitlines(True) if "encryptionsalt" not in line)
-    )
     with tls_postgres(pair) as server:
         server.run(f"create role app login password '{PASSWORD}'")
-        for database in ("shop", "catalog"):
+        for database in ("shop", "catalog", "catalog_of_another"):
             server.run(f"create database {database}")
             server.run(f"grant create on database {database} to app")
             server.run("create extension pgcrypto; grant usage, create on schema public to app", database)
         with pgbouncer(server, pair, {"app": PASSWORD}) as bouncer:
-            project.pulumi("stack", "init", PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
-            for key, value in {
-                "databaseUrl": url(bouncer),
-                "metadataDatabaseName": "catalog",
-                "databaseCaCertificate": AUTHORITY.certificate,
-                "databasePooler": "true",
-            }.items():
-                _set(project, key, value, secret=key == "databaseUrl")
+            begin(project, bouncer, catalog="catalog")
             try:
                 said = project.pulumi(
                     "up", "--yes", "--skip-preview", PULUMI_CONFIG_PASSPHRASE=PASSPHRASE
@@ -95,6 +86,22 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 assert server.run("select count(*) from users", "shop") == "0", "what is not ours stays"
             finally:
                 project.remove()
+
+
+def begin(project: ProjectCopy, bouncer: External, *, catalog: str) -> None:
+    """Makes the stack, with a passphrase of its own."""
+    file = project.folder / f"Pulumi.{project.stack}.yaml"
+    file.write_text(
+        "".join(line for line in file.read_text().splitlines(True) if "encryptionsalt" not in line)
+    )
+    project.pulumi("stack", "init", PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
+    for key, value in {
+        "databaseUrl": url(bouncer),
+        "metadataDatabaseName": catalog,
+        "databaseCaCertificate": AUTHORITY.certificate,
+        "databasePooler": "true",
+    }.items():
+        _set(project, key, value, secret=key == "databaseUrl")
 
 
 @pytest.fixture
@@ -179,6 +186,67 @@ def test_a_backup_needs_the_server_itself_and_restores(
 def test_a_second_update_changes_nothing(stage: Stage) -> None:
     stage.pulumi("refresh", "--yes").ok()
     stage.pulumi("preview", "--expect-no-changes").ok()
+
+
+VERSION = "1900000000900"
+GATE = """\
+create table made_once ();
+do $$ begin
+  while not exists (select from gate) loop
+    perform pg_sleep(0.1);
+  end loop;
+end $$;
+"""
+"""A migration that ends when somebody has put a row into the table gate."""
+
+
+@contextmanager
+def update(project: ProjectCopy, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An update that goes on by itself, and what it says in a file."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", project.stack],
+            cwd=project.folder,
+            env=project.environment | {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_two_stacks_on_one_database_at_once(stage: Stage, tmp_path: Path) -> None:
+    """An update of the one is in the midst of a migration when the other is deployed for the first time. That says that
+    it waits, and then has nothing to do."""
+    folder = stage.project.folder / "migrations" / "default" / f"{VERSION}_gate"
+    folder.mkdir()
+    (folder / "up.sql").write_text(GATE)
+    stage.server.run("create table gate (); grant select on gate to app", "shop")
+    ports = dict.fromkeys(("hasuraPort", "postgresPort", "localClerkPort"))
+    other = stage.project.beside(f"e2e{uuid.uuid4().hex[:6]}", {**ports, "proof": "false"})
+    logs = tmp_path / "one", tmp_path / "other"
+    at_work = "select count(*) from pg_locks where locktype = 'advisory' and granted"
+    try:
+        begin(other, stage.bouncer, catalog="catalog_of_another")
+        with update(stage.project, logs[0]) as one, update(other, logs[1]) as second:
+            # It has to make its containers first.
+            until(lambda: stage.server.run(at_work, "shop") != "0", "the one is at work", deadline=180)
+            waits = "another deployment is at work"
+            until(lambda: waits in logs[1].read_text(), "the other waits", deadline=300)
+            stage.server.run("insert into gate default values", "shop")
+            codes = [process.wait(timeout=300) for process in (one, second)]
+        told = [log.read_text() for log in logs]
+        assert codes == [0, 0], told
+        assert [f"applied default/{VERSION}_gate" in said for said in told] == [True, False], told
+        ran = f"select count(*) from migration_ledger.migration where version = {VERSION}"
+        assert stage.server.run(ran, "shop") == "1"
+        for project in (stage.project, other):
+            project.pulumi("preview", "--expect-no-changes", PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
+    finally:
+        other.remove()
 
 
 @pytest.mark.parametrize(

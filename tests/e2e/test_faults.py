@@ -16,14 +16,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from long_run import LongRun
 from project_copy import ProjectCopy
 
 from components.clerk.client import ClerkClient
-from components.clerk.keys import LOCAL_SECRET_KEY
+from components.clerk.keys import LOCAL_SECRET_KEY, publishable_key_for
 from components.hasura.client import HasuraClient
 from components.schema.ledger import LOCK_KEYS
+from local.clerk.server import serving
 from tests.images.containers import docker
+from tests.load.generator import load
 from tests.local_engine.engines import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -218,16 +221,44 @@ def test_a_state_that_was_lost_comes_back_from_its_copy(up: ProjectCopy) -> None
     assert engine_of(up) == engine
 
 
-def test_an_engine_that_cannot_start_is_told_at_once_and_the_one_before_goes_on(up: ProjectCopy) -> None:
-    serving = engine_of(up)
-    up.pulumi("config", "set", "jwksUrl", "http://127.0.0.1:9/jwks.json").ok()
-    said = up.up().failed()
-    assert "The end of its log" in said
-    assert "http://127.0.0.1:9/jwks.json" in said
-    assert engine_of(up) == serving
-    up.pulumi("config", "rm", "jwksUrl").ok()
-    up.up().ok()
-    assert engine_of(up) == serving
+def test_a_jwks_that_cannot_be_read_is_refused_while_the_engine_serves(
+    up: ProjectCopy, tmp_path: Path
+) -> None:
+    """By a preview and by an update, with one that is read for a twin."""
+    outputs, engine = up.outputs(), engine_of(up)
+    own = up.folder / f"Pulumi.{up.stack}.yaml"
+    before = own.read_text()
+    as_administrator = {"X-Hasura-Admin-Secret": outputs["adminSecret"]}
+    with serving(tmp_path) as clerk:
+
+        def use(jwks: str) -> None:
+            clerks = {
+                "localClerk": "false",
+                "clerkApiUrl": clerk.url,
+                "clerkPublishableKey": publishable_key_for(clerk.url.removeprefix("http://")),
+                "jwksUrl": jwks,
+            }
+            found = yaml.safe_load(before)
+            found["config"] |= {f"clerk-hasura:{key}": value for key, value in clerks.items()}
+            own.write_text(yaml.safe_dump(found))
+
+        key = {"CLERK_SECRET_KEY": clerk.secret_key}
+        try:
+            use(f"{clerk.url}/.well-known/jwks.json")
+            up.pulumi("preview", **key).ok()
+            use("http://127.0.0.1:9/jwks.json")
+            with load(
+                outputs["graphqlUrl"], "{ users { id } }", headers=as_administrator, connections=1
+            ) as seen:
+                for command in (("preview",), UP):
+                    said = up.pulumi(*command, **key).failed()
+                    assert "jwksUrl: the JWKS at http://127.0.0.1:9/jwks.json cannot be read" in said
+                    assert "nothing was touched" in said
+        finally:
+            own.write_text(before)
+    assert seen.requests > 0 and (seen.failed, seen.errors) == (0, {}), seen.report
+    assert engine_of(up) == engine
+    up.pulumi("preview", "--expect-no-changes").ok()
 
 
 def test_what_a_refresh_cannot_see_is_brought_in_line_by_the_same_update(up: ProjectCopy) -> None:

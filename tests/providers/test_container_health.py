@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from components.container_health import (
+    FURTHER_TRIES,
     ContainerHealthProvider,
     ContainerState,
     inspect,
@@ -18,6 +20,7 @@ from components.container_health import (
 from components.docker_command import Docker
 from components.provider_error import ProviderError
 from local.images import resolve
+from tests.local_engine.engines import until
 
 Run = Callable[..., str]
 
@@ -102,6 +105,33 @@ def test_a_container_that_fails_once_has_a_second_try(run: Run) -> None:
     state = inspect(Docker(), name)
     assert state is not None
     assert (state.health, state.restarts) == ("healthy", 1)
+
+
+@pytest.mark.docker
+def test_a_container_that_crashed_while_something_was_away_is_started_afresh(
+    run: Run, tmp_path: Path
+) -> None:
+    """As an engine does that is restarted while its Clerk is stopped; its twin is a new one that crashes as often."""
+    name = run(
+        "import pathlib, time; pathlib.Path('/there').exists() or exit('not there'); time.sleep(60)",
+        "--restart=unless-stopped",
+        "--health-cmd=true",
+        "--health-interval=1s",
+    )
+
+    def restarts() -> int:
+        state = inspect(Docker(), name)
+        return state.restarts if state else 0
+
+    until(lambda: restarts() > FURTHER_TRIES, "it has crashed again and again")
+    provider = ContainerHealthProvider()
+    news: dict[str, object] = {"container": name, "container_id": "1", "seconds": 60.0, "health": "healthy"}
+    with pytest.raises(ProviderError, match="not there"):
+        provider.update(name, news | {"container_id": "of the one before"}, dict(news))
+    (tmp_path / "there").touch()
+    subprocess.run(["docker", "cp", tmp_path / "there", f"{name}:/there"], check=True, capture_output=True)
+    assert provider.update(name, news | {"health": "starting"}, dict(news)).outs == news
+    assert restarts() == 0
 
 
 @pytest.mark.docker

@@ -427,6 +427,19 @@ def test_the_network_is_a_bridge_whose_name_was_freed_before(dev: Graph) -> None
     assert network.before_create == ("free-the-name-of-the-network",)
 
 
+@pytest.mark.parametrize(
+    ("resource", "hook"),
+    [
+        ("Role/engine-role", "free-the-name-of-the-role-hasura"),
+        ("Role/databases-owner", "free-the-name-of-the-role-hasura_owner"),
+        ("Database/database", "free-the-name-of-the-database-app"),
+        ("Database/metadata-database", "free-the-name-of-the-database-hasura_metadata"),
+    ],
+)
+def test_the_name_of_a_role_or_database_was_freed_before(dev: Graph, resource: str, hook: str) -> None:
+    assert dev.resources[resource].before_create == (hook,)
+
+
 def test_the_engine_trusts_the_clerk_of_its_stack(dev: Graph) -> None:
     local = json.loads(environment(dev.resources["Container/hasura"])["HASURA_GRAPHQL_JWT_SECRET"])
     assert local == {
