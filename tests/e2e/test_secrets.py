@@ -20,6 +20,7 @@ from project_copy import ProjectCopy, Run
 
 from components.clerk import keys
 from local.clerk.server import serving
+from tests.external_postgres.servers import postgres_image
 from tests.free_ports import free_port
 from tests.images.containers import docker
 
@@ -67,8 +68,8 @@ class Watched:
     def pulumi(self, name: str, *arguments: str, **environment: str) -> int:
         return self._watched(name, lambda secret: self.project.pulumi(*arguments, **secret, **environment))
 
-    def run(self, name: str, *command: str) -> int:
-        return self._watched(name, lambda secret: self.project.run(*command, **secret))
+    def run(self, name: str, *command: str, **environment: str) -> int:
+        return self._watched(name, lambda secret: self.project.run(*command, **secret, **environment))
 
     def _watched(self, name: str, command: Callable[[dict[str, str]], Run]) -> int:
         done = threading.Event()
@@ -165,7 +166,11 @@ def _deploy_and_fail(watched: Watched) -> None:
     write_migration(watched.project, "1800000000002_gone", "drop table made;")
     dumped = "--config=backupDirectory=dumps"
     changed = ("--config=jwtTemplateLifetime=61", "--config=secretsRotation=second", dumped)
-    run("up with the exported key", "up", "--yes", *changed, CLERK_SECRET_KEY=EXPORTED_KEY)
+    # As `make up` does it for a stack that is held to the policies.
+    logged = ("python", "-m", "components.deployment_log", "up", "--yes", "--stack", watched.project.stack)
+    policies = ("--policy-pack", "policy")
+    ended = watched.run("logged up", *logged, *changed, *policies, CLERK_SECRET_KEY=EXPORTED_KEY)
+    assert ended == 0, watched.texts["logged up"][-3000:]
     run("refresh", "refresh", "--yes", CLERK_SECRET_KEY=EXPORTED_KEY)
     run("bad configuration", "up", "--yes", "--config=jwtTemplateLifetime=1", code=False)
     unfit = ("--config=jwtTemplateLifetime=62", "--config=jwtSigningAlgorithm=HS512")
@@ -181,6 +186,9 @@ def _deploy_and_fail(watched: Watched) -> None:
         ("components.plan", "--stack", stack, *documents): (0, 2),
         ("components.plan", "--stack", stack, "--drift"): (0, 2, 3),
         ("components.schema", "status"): (0, 3),
+        # What `make env` and `make backup` run.
+        ("components.dotenv",): (0,),
+        ("components.backup", "make", "--folder", ".local/backups", "--image", postgres_image()): (0,),
     }.items():
         name = " ".join(command)
         assert watched.run(name, "python", "-m", *command) in codes, watched.texts[name][-3000:]
@@ -202,6 +210,8 @@ def test_nothing_printed_holds_a_secret(watched: Watched) -> None:
     assert "Row isolation is proven" in watched.texts["up"]
     assert "clerkSecretKey: Clerk, GET /v1/instance" in watched.texts["refused key"]
     assert "HS512 needs 64" in watched.texts["unfit signing key"]
+    assert "[advisory]" in watched.texts["logged up"], "a policy had something to say"
+    assert "GRAPHQL_URL=" in watched.texts["components.dotenv"]
     assert {name: found(secrets, text) for name, text in watched.texts.items() if found(secrets, text)} == {}
 
 
@@ -212,11 +222,12 @@ def test_no_failure_shows_a_traceback(watched: Watched) -> None:
 def test_the_state_holds_no_secret(watched: Watched) -> None:
     exported = watched.project.pulumi("stack", "export", PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
     assert '"ciphertext"' in exported
-    assert found(watched.secrets(), exported) == []
+    secrets = watched.secrets()
+    assert found(secrets, exported) == []
     for path in (watched.project.folder / ".local").rglob("*.json*"):
-        assert found(watched.secrets(), path.read_text()) == [], path
+        assert found(secrets, path.read_text()) == [], path
     stack_file = watched.project.folder / f"Pulumi.{watched.project.stack}.yaml"
-    assert found(watched.secrets(), stack_file.read_text()) == []
+    assert found(secrets, stack_file.read_text()) == []
 
 
 def test_no_file_holds_a_secret(watched: Watched) -> None:
@@ -231,6 +242,11 @@ def test_no_file_holds_a_secret(watched: Watched) -> None:
             assert found(secrets, path.read_bytes().decode("latin-1")) == [], path
     assert any(path.parent.name == "dumps" for path in searched), "a dump was searched"
     assert any(path.name == "plan.md" for path in searched), "a plan was searched"
+    assert any(path.suffix == ".log" and path.parent.name == "deployments" for path in searched), (
+        "a log was searched"
+    )
+    backups = [path for path in searched if path.suffix == ".tar"]
+    assert backups, "a backup was searched"
 
 
 def test_what_would_be_committed_holds_no_secret(watched: Watched) -> None:
