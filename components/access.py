@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import graphql
-
 from components.clerk import shortcodes
 from components.clerk.claims import (
     ADMIN_ROLE,
@@ -268,6 +266,8 @@ def _in_templates(value: Json, path: Path) -> Iterator[Named]:
 
 def _presets(schema: str) -> Iterator[str]:
     """Those that a remote schema's permission presets, as ``@preset(value: "x-hasura-user-id")``."""
+    import graphql
+
     try:
         document = graphql.parse(schema, no_location=True)
     except graphql.GraphQLError:

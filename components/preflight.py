@@ -13,9 +13,7 @@ import pulumi.runtime.config as runtime_config
 
 from components import access, debug_log, docker_command, host, production, settings
 from components.clerk import claims, instance_check, keys
-from components.clerk.client import ClerkClient
 from components.clerk.errors import ClerkError
-from components.clerk.retries import RetryPolicy
 from components.docker_command import Docker
 from components.postgres import check as database_check
 from components.schema.directories import Schema, read_schema
@@ -196,6 +194,9 @@ def ask_clerk(clerk: settings.ClerkSettings, secret_key: str) -> instance_check.
     :raises ClerkError: when Clerk does not answer, or refuses.
     :raises KeyFormatError: when the address of its API cannot be right.
     """
+    from components.clerk.client import ClerkClient
+    from components.clerk.retries import RetryPolicy
+
     with ClerkClient(clerk.api_url, secret_key, retry=RetryPolicy(attempts=2)) as client:
         return instance_check.gather(client, clerk.jwks_url)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
-
-import httpx
+from typing import TYPE_CHECKING, cast
 
 from .claims import Claims, Json
 from .errors import ClerkError, described, unusable
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True, kw_only=True)

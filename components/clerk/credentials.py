@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pulumi.dynamic import Config
 
 from components.provider_error import ProviderError, warn
 
 from . import keys
-from .client import ClerkClient
+
+if TYPE_CHECKING:
+    from .client import ClerkClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,8 @@ class Credentials:
 
     def client(self, url: object, *, notice: Callable[[str], None] = warn) -> ClerkClient:
         """A client of the Backend API there. Raises ProviderError without a key or with an impossible one."""
+        from .client import ClerkClient
+
         key = keys.LOCAL_SECRET_KEY if self.uses_local_clerk(url) else self.secret_key
         if key is None:
             raise ProviderError(

@@ -10,12 +10,12 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
-
-import httpx
+from typing import TYPE_CHECKING, Final, cast
 
 from .claims import Json
-from .exchange import TIMEOUT, WHOLE_ANSWER, AnswerEndless, AnswerTooLarge
+
+if TYPE_CHECKING:
+    import httpx
 
 API_VERSION: Final = "2026-05-12"
 
@@ -113,6 +113,10 @@ def changes_something(request: str) -> bool:
 
 
 def transport_error(error: httpx.RequestError, request: str, base_url: httpx.URL) -> ClerkError:
+    import httpx
+
+    from .exchange import TIMEOUT, WHOLE_ANSWER, AnswerEndless, AnswerTooLarge
+
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, AnswerTooLarge):
         return unusable(request, None, "too_large", f"the answer has {reason}")

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
 
 from . import keys
 from .answers import Domain, Instance
 from .claims import Severity
-from .client import ClerkClient
 from .errors import ClerkError
 from .jwks import Jwks, JwksError, read_jwks
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .client import ClerkClient
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-import httpx
 
 from . import keys
 from .claims import Json
-from .exchange import exchange
+
+if TYPE_CHECKING:
+    import httpx
 
 _TIMEOUT: Final = 10.0
 _REFRESHING: Final = ("max-age", "s-maxage", "no-cache", "no-store", "must-revalidate")
@@ -46,6 +47,10 @@ class Jwks:
 
 def read_jwks(url: str, *, transport: httpx.BaseTransport | None = None) -> Jwks:
     """Read the JWKS at an address. Raises JwksError."""
+    import httpx
+
+    from .exchange import exchange
+
     # A proxy named in the environment is for the way out, not for this machine.
     own = keys.is_loopback(urlsplit(url).netloc)
     try:
@@ -53,7 +58,7 @@ def read_jwks(url: str, *, transport: httpx.BaseTransport | None = None) -> Jwks
             response = exchange(http, http.build_request("GET", url))
     except (httpx.RequestError, httpx.InvalidURL) as error:
         raise JwksError(str(error) or type(error).__name__) from None
-    if response.status_code != httpx.codes.OK:
+    if response.status_code != HTTPStatus.OK:
         raise JwksError(f"HTTP {response.status_code}")
     try:
         body = response.json()

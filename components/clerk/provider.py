@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -29,10 +29,12 @@ from . import keys
 from .adoption import differences
 from .answers import JwtTemplateRecord, TemplateContent
 from .claims import Claims, Json
-from .client import ClerkClient
 from .credentials import Credentials, configured
 from .errors import ClerkError
 from .signing_key import ALGORITHMS
+
+if TYPE_CHECKING:
+    from .client import ClerkClient
 
 LIFETIME: Final = (30, 315_360_000)
 CLOCK_SKEW: Final = (0, 300)

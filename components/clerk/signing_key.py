@@ -7,15 +7,16 @@ given that part. Algorithms: Clerk's OpenAPI description of the Backend API; lea
 
 from __future__ import annotations
 
-from typing import Final
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from typing import TYPE_CHECKING, Final
 
 from .keys import KeyFormatError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 ALGORITHMS: Final = (
     *("HS256", "HS384", "HS512"),
@@ -27,8 +28,6 @@ ALGORITHMS: Final = (
 _HMAC_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _LEAST_RSA_BITS: Final = 2048
-
-PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 
 def verification_key(signing_key: str, algorithm: str) -> str:
@@ -43,6 +42,8 @@ def verification_key(signing_key: str, algorithm: str) -> str:
         )
     if algorithm in _HMAC_BYTES:
         return _checked_hmac_key(signing_key, algorithm)
+    from cryptography.hazmat.primitives import serialization
+
     key = _private_key(signing_key)
     _check_fit(key, algorithm)
     public = key.public_key().public_bytes(
@@ -67,6 +68,12 @@ def _checked_hmac_key(signing_key: str, algorithm: str) -> str:
 
 
 def _private_key(signing_key: str) -> PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     try:
         key = serialization.load_pem_private_key(signing_key.encode(), password=None)
     except TypeError:
@@ -85,6 +92,10 @@ def _private_key(signing_key: str) -> PrivateKey:
 
 
 def _check_fit(key: PrivateKey, algorithm: str) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     match key:
         case RSAPrivateKey():
             if not algorithm.startswith(("RS", "PS")):

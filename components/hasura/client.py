@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import socket
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from types import TracebackType
-from typing import BinaryIO, Self, cast
-
-import httpx
-import stamina
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from components.clerk import keys
 from components.hasura.json_types import Json, JsonObject
 
+if TYPE_CHECKING:
+    import httpx
+
 READ_ATTEMPTS = 3
 CONNECT_TIMEOUT = 5.0
-NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 STREAM_FROM = 1 << 20
 """Bodies with more SQL than this many characters are sent in pieces."""
 
@@ -85,7 +85,7 @@ class HasuraError(Exception):
             return self.sqlstate.startswith("08") or self.sqlstate in ("57P01", "57P02", "57P03")
         error = self.internal.get("error") if isinstance(self.internal, dict) else None
         return self.code == "postgres-error" and (
-            self.status >= httpx.codes.INTERNAL_SERVER_ERROR
+            self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
             or (isinstance(error, dict) and error.get("exec_status") == "FatalError")
         )
 
@@ -253,6 +253,8 @@ class HasuraClient:
         transport: httpx.BaseTransport | None = None,
         timeout: float = 30.0,
     ) -> None:
+        import httpx
+
         self.endpoint = endpoint.rstrip("/")
         self._timeout = timeout
         self._admin = {"X-Hasura-Admin-Secret": admin_secret}
@@ -278,14 +280,18 @@ class HasuraClient:
 
     def healthy(self, *, strict: bool = False) -> bool:
         """Whether /healthz says so; `strict` also wants consistent metadata. False when nobody answers."""
+        import httpx
+
         try:
             answer = self._http.get("/healthz", params={"strict": "true"} if strict else {})
         except httpx.TransportError:
             return False
-        return answer.status_code == httpx.codes.OK and (not strict or answer.text.strip() == "OK")
+        return answer.status_code == HTTPStatus.OK and (not strict or answer.text.strip() == "OK")
 
     def clock(self) -> float | None:
         """What time it is at the engine, in whole seconds since 1970; None where it does not tell."""
+        import httpx
+
         try:
             told = self._http.get("/healthz").headers.get("Date", "")
             return parsedate_to_datetime(told).timestamp()
@@ -409,25 +415,25 @@ class HasuraClient:
         The engine runs its own pg_dump (https://hasura.io/docs/2.0/api-reference/pgdump/), so API `pgdump`
         has to be enabled. `options` are that program's. Where it fails, `HasuraError.internal` holds its words.
         """
+        import httpx
+
         body: JsonObject = {"opts": list(options), "clean_output": False, "source": source}
         size = 0
-        try:
-            with self._http.stream(
+        with (
+            self._told(": the dump was cut off"),
+            self._http.stream(
                 "POST",
                 "/v1alpha1/pg_dump",
                 json=body,
                 headers=self._admin,
                 timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-            ) as answer:
-                if answer.status_code != httpx.codes.OK:
-                    answer.read()
-                    raise self._refusal(answer, "POST /v1alpha1/pg_dump")
-                for piece in answer.iter_bytes():
-                    size += target.write(piece)
-        except NOTHING_SENT as error:
-            raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
-        except httpx.TransportError as error:
-            raise AnswerLost(f"{self.endpoint}: the dump was cut off: {_reason(error)}") from None
+            ) as answer,
+        ):
+            if answer.status_code != HTTPStatus.OK:
+                answer.read()
+                raise self._refusal(answer, "POST /v1alpha1/pg_dump")
+            for piece in answer.iter_bytes():
+                size += target.write(piece)
         return size
 
     def graphql(
@@ -443,6 +449,8 @@ class HasuraClient:
 
         Never sends the admin secret.
         """
+        import httpx
+
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -470,35 +478,40 @@ class HasuraClient:
         )
 
     def _read(self, method: str, path: str, content: bytes | None) -> Json:
+        import stamina
+
         for attempt in stamina.retry_context(
             on=AnswerLost, attempts=READ_ATTEMPTS, wait_initial=0.2, wait_max=2.0
         ):
-            with attempt:
-                try:
-                    return self._send(method, path, content, within=self._timeout)
-                except NOTHING_SENT as error:
-                    raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
-                except httpx.TransportError as error:
-                    raise AnswerLost(
-                        f"{self.endpoint}{path}: the answer was lost: {_reason(error)}"
-                    ) from None
+            with attempt, self._told(f"{path}: the answer was lost"):
+                return self._send(method, path, content, within=self._timeout)
         raise AssertionError("the last attempt either returns or raises")
 
     def _write(self, path: str, content: bytes | Iterator[bytes], *, within: float | None) -> Json:
-        try:
+        with self._told(f"{path}: the answer was lost"):
             return self._send("POST", path, content, within=within)
-        except NOTHING_SENT as error:
+
+    @contextmanager
+    def _told(self, loss: str) -> Iterator[None]:
+        """What breaks on the network, as EngineUnreachable or AnswerLost; `loss` follows the endpoint in the latter."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise EngineUnreachable(f"{self.endpoint} does not answer: {_reason(error)}") from None
         except httpx.TransportError as error:
-            raise AnswerLost(f"{self.endpoint}{path}: the answer was lost: {_reason(error)}") from None
+            raise AnswerLost(f"{self.endpoint}{loss}: {_reason(error)}") from None
 
     def _send(
         self, method: str, path: str, content: bytes | Iterator[bytes] | None, *, within: float | None
     ) -> Json:
+        import httpx
+
         headers = {**self._admin, "Content-Type": "application/json"}
         timeout = httpx.Timeout(within, connect=CONNECT_TIMEOUT)
         answer = self._http.request(method, path, content=content, headers=headers, timeout=timeout)
-        if answer.status_code >= httpx.codes.BAD_REQUEST:
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
             raise self._refusal(answer, f"{method} {path}")
         try:
             return cast(Json, answer.json())
@@ -512,7 +525,7 @@ class HasuraClient:
         except ValueError:
             value = None
         if not isinstance(value, dict) or "code" not in value:
-            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return AnswerLost(
                     f"{self.endpoint}, {request}: HTTP {answer.status_code}, not in the engine's own words"
                 )
@@ -547,6 +560,8 @@ def _reason(error: Exception) -> str:
 
 
 def _transport(endpoint: str) -> httpx.HTTPTransport:
+    import httpx
+
     return httpx.HTTPTransport(
         socket_options=_keep_alive(),
         # Reading the certificates takes longer than several requests: only where they are looked at.
@@ -557,6 +572,10 @@ def _transport(endpoint: str) -> httpx.HTTPTransport:
 
 def _proxy(endpoint: str) -> str | None:
     """The proxy that the environment names for an address; none for this machine's own."""
+    import urllib.request
+
+    import httpx
+
     url = httpx.URL(endpoint)
     if keys.is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
         return None

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
-
-import certifi
-import psycopg
+from typing import TYPE_CHECKING, Final, Literal
 
 from components.postgres.tls import CA_FILE, tls_parameters
 from components.settings import DatabaseUrl, ExternalPostgresSettings, Problem
+
+if TYPE_CHECKING:
+    import psycopg
 
 CONNECT_SECONDS: Final = 5
 OLDEST_VERSION: Final = 12
@@ -120,6 +120,8 @@ def findings(external: ExternalPostgresSettings, answers: Answers) -> tuple[list
 
 def gather(external: ExternalPostgresSettings) -> Answers:
     """Asks both databases, with the engine's login and the engine's TLS."""
+    import certifi
+
     answers: Answers = {}
     with _authority(external) as ca_file:
         tls = tls_parameters(external, ca_file=ca_file, authorities=certifi.where())
@@ -142,6 +144,8 @@ def _authority(external: ExternalPostgresSettings) -> Iterator[str]:
 
 
 def _ask(url: DatabaseUrl, **tls: str) -> DatabaseFacts | NoAnswer:
+    import psycopg
+
     try:
         with psycopg.connect(
             url.text(**tls),

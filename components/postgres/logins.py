@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from components.postgres.roles import retired
@@ -27,6 +26,8 @@ def make_login(server: Server, superuser_password: str, *, role: str, login: str
     :raises WrongPassword: when the superuser's password is another.
     :raises ProviderError: when the server does not answer, or refuses.
     """
+    from psycopg import sql
+
     names = {"login": sql.Identifier(login), "role": sql.Identifier(role)}
     with server.session([superuser_password]) as connection:
         there = connection.execute("select 1 from pg_roles where rolname = %s", (login,)).fetchone()
@@ -54,6 +55,8 @@ def retire_logins(
     :raises WrongPassword: when the superuser's password is another.
     :raises ProviderError: when the server does not answer, or refuses.
     """
+    from psycopg import sql
+
     with server.session([superuser_password]) as connection:
         existing = [str(row[0]) for row in connection.execute("select rolname from pg_roles").fetchall()]
         others = retired(role, login, existing)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import LiteralString
-
-import psycopg
-from psycopg import sql
+from typing import TYPE_CHECKING, LiteralString
 
 from components.postgres.roles import SUPERUSER
 from components.provider_error import ProviderError
 
-CONNECT_SECONDS = 15
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
 
-Connection = psycopg.Connection[tuple[object, ...]]
+    Connection = psycopg.Connection[tuple[object, ...]]
+
+CONNECT_SECONDS = 15
 
 
 class WrongPassword(Exception):
@@ -62,6 +63,8 @@ class Server:
             return False
 
     def _connect(self, passwords: Sequence[str], user: str, database: str) -> Connection:
+        import psycopg
+
         for password in filter(None, passwords):
             try:
                 return psycopg.connect(
@@ -88,6 +91,8 @@ class Server:
 
 def verifier(connection: Connection, role: str, password: str) -> sql.Literal:
     """A password as the server keeps it (SCRAM-SHA-256, RFC 5803), made here: no statement holds the password."""
+    from psycopg import sql
+
     made = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
     return sql.Literal(made.decode())
 
@@ -97,6 +102,9 @@ def execute(connection: Connection, statement: LiteralString, **parts: sql.Compo
 
     :raises ProviderError: with the server's own words.
     """
+    import psycopg
+    from psycopg import sql
+
     try:
         connection.execute(sql.SQL(statement).format(**parts))
     except psycopg.Error as error:

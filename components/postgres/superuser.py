@@ -7,7 +7,6 @@ file, and is replaced here at once, so what lies in the container opens nothing.
 from __future__ import annotations
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from components.postgres.roles import SUPERUSER
@@ -25,6 +24,8 @@ def set_password(server: Server, password: str, former: list[str]) -> None:
     :raises WrongPassword: when the server takes neither.
     :raises ProviderError: when it does not answer, or refuses.
     """
+    from psycopg import sql
+
     if server.takes(password):
         return
     with server.session(former) as connection:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pulumi.dynamic import (
     ConfigureRequest,
@@ -21,18 +21,16 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.clerk.client import ClerkClient
 from components.clerk.credentials import Credentials, configured
 from components.clerk.errors import ClerkError
 from components.clerk.provider import differs, plain
-from components.hasura.client import AnswerLost, EngineUnreachable, HasuraClient, HasuraError
 from components.provider_error import ProviderError, not_refreshed, told_plainly, warn
 
-from . import report
 from .problems import ProofError
-from .run import prove
 from .target import Target, TargetError, read_target
-from .throwaway import new_run
+
+if TYPE_CHECKING:
+    from components.clerk.client import ClerkClient
 
 AS_PROVEN: Final = "as proven"
 """What the input ``live`` says; a refresh that finds otherwise puts what has changed in its place."""
@@ -71,6 +69,8 @@ class RowIsolationProvider(ResourceProvider):
     @told_plainly
     def read(self, id_: str, props: Props) -> ReadResult:
         """Nothing is proven in a refresh; it is only seen whether what was proven is still there."""
+        from components.hasura.client import AnswerLost, EngineUnreachable, HasuraError
+
         inputs = _inputs(props)
         try:
             target = _target(props)
@@ -88,6 +88,12 @@ class RowIsolationProvider(ResourceProvider):
         """Nothing: the proof has left nothing behind."""
 
     def _proven(self, props: Props) -> Props:
+        from components.hasura.client import AnswerLost, EngineUnreachable, HasuraError
+
+        from . import report
+        from .run import prove
+        from .throwaway import new_run
+
         target = _target(props)
         try:
             with self._credentials.client(target.clerk_api_url) as clerk:
@@ -115,6 +121,8 @@ def fingerprint(target: Target, clerk: ClerkClient) -> str:
 
     Raises ClerkError and the errors of HasuraClient.
     """
+    from components.hasura.client import HasuraClient
+
     with HasuraClient(target.engine_url, target.admin_secret) as engine:
         _, metadata = engine.export_metadata()
     templates = [

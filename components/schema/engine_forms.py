@@ -143,7 +143,7 @@ def one_type(value: Json) -> Json:
 def graphql_text(value: Json) -> Json:
     """A GraphQL document in one format: the engine, the Hasura CLI and people each have their own."""
     # Imported here: few projects have such texts, and the import takes longer than all the rest.
-    from graphql import GraphQLError, parse, print_ast  # noqa: PLC0415
+    from graphql import GraphQLError, parse, print_ast
 
     if not isinstance(value, str):
         return value

@@ -16,7 +16,6 @@ from typing import cast
 import yaml
 
 from components.hasura.json_types import Json, JsonObject
-from components.schema.action_types import ActionTypesError, merge_action_types
 from components.schema.canonical import keyed, password_paths
 from components.schema.engine_forms import POSTGRES, table_key
 from components.schema.metadata_keys import ANY, OTHER_KIND_OF_SOURCE, ROOT_FILES, SOURCES, Shape
@@ -202,6 +201,8 @@ class _Reader:
         text = self._text(path)
         if text is None or not text.strip():
             return
+        from components.schema.action_types import ActionTypesError, merge_action_types
+
         try:
             merge_action_types(tree, text)
         except ActionTypesError as error:

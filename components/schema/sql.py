@@ -28,19 +28,23 @@ NO_STATEMENT = "holds no statement"
 
 _BLANK = " \t\n\r\f\v"
 _SPACE = re.compile(r"\s+", re.ASCII)
-_WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+# Every character beyond ASCII is a letter: written as what is none, since `re` takes long over so wide a range.
+_LETTER = r"[^\x00-@\[-^`{-\x7f]"
+_LETTER_OR_DIGIT = r"[^\x00-/:-@\[-^`{-\x7f]"
+_IN_WORD = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
+_WORD = re.compile(rf"{_LETTER}{_IN_WORD}*")
 _NUMBER = re.compile(r"\.?[0-9][0-9A-Za-z_.]*")
 _QUOTED = re.compile(r"'[^']*'")
 _IDENTIFIER = re.compile(r'"[^"]*"')
 _ESCAPED = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _CONTINUATION = re.compile(r"(?:[ \t\f\v]|--[^\n]*)*\n(?:\s|--[^\n]*\n)*(?=')", re.ASCII)
-_DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
+_DOLLAR = re.compile(rf"\$(?:{_LETTER}{_LETTER_OR_DIGIT}*)?\$")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 # What neither ends a statement nor hides an end: plain text, whole strings and names, flat parentheses. The
 # possessive and atomic forms keep the matcher from remembering where it could go back to.
 _PLAIN = r"""[^'"$;()\\/\-Ee]++|'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)|[Ee](?!')"""
 _RUN = re.compile(rf"(?>{_PLAIN}|\((?>{_PLAIN})*+\))++")
-_WORD_CHARACTER = re.compile(r"[A-Za-z0-9_$\x80-\U0010ffff]")
+_WORD_CHARACTER = re.compile(_IN_WORD)
 
 
 class Unterminated(Exception):

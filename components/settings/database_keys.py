@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from cryptography import x509
-
 from components.settings.database_url import (
     STRICTNESS,
     DatabaseUrl,
@@ -200,6 +198,8 @@ def _certificate_problems(parsed: StackConfig) -> list[Problem]:
                 write=f"{set_command('databaseTls', 'verify-full')}    # or: pulumi config rm {key}",
             )
         ]
+    from cryptography import x509
+
     try:
         certificates = x509.load_pem_x509_certificates(text.encode())
     except ValueError:

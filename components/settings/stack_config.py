@@ -357,7 +357,7 @@ _EXAMPLES = {
 
 
 def _nearest(key: str) -> str | None:
-    import difflib  # noqa: PLC0415 (only on the error path, which a preview without errors never pays for)
+    import difflib
 
     close = difflib.get_close_matches(key, KEYS, n=1)
     return close[0] if close else None

@@ -5,7 +5,7 @@ A narrow choice keeps the image's tag, and so the running containers, unchanged 
 
 import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def imported_modules(source: str, *, module: str, is_package: bool) -> set[str]:
     """
     package = module.split(".") if is_package else module.split(".")[:-1]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             found.update(name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -53,6 +53,14 @@ def imported_modules(source: str, *, module: str, is_package: bool) -> set[str]:
             found.add(base)
             found.update(f"{base}.{name.name}" for name in node.names if name.name != "*")
     return found
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements at any depth: imports are statements, and most of a tree is expressions."""
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for statement in getattr(node, part, ()):
+            yield statement
+            yield from _statements(statement)
 
 
 def collect(entry_modules: Iterable[str], root: Path) -> Sources:
