@@ -12,9 +12,11 @@ from rich.table import Table
 
 from benchmarks.bench import Failed, bench, machine
 from benchmarks.cases import CASES, run
+from benchmarks.chart import drawn
 from benchmarks.report import HEADINGS, Machine, Row, cells, markdown
 
 README = Path(__file__).with_name("README.md")
+CHART = Path(__file__).with_name("chart.svg")
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
@@ -22,7 +24,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("cases", nargs="*", help=f"which (all): {', '.join(CASES)}")
     parser.add_argument("--rounds", type=int, default=10, help="rounds of what takes seconds (10)")
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="put the table into benchmarks/README.md, and the chart beside it",
+    )
     options = parser.parse_args()
     if unknown := sorted(set(options.cases) - set(CASES)):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CASES)}")
@@ -30,15 +36,17 @@ def main() -> int:
         parser.error("--rounds: at least 1")
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, bench(Path(folder)) as parts:
+            rows, failed = run(parts, options.cases or list(CASES), options.rounds, _tell)
             where = machine(parts)
-            rows = run(parts, options.cases or list(CASES), options.rounds, _tell)
     except Failed as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     _show(where, rows)
     if options.write:
         _write(where, rows)
-    return 0
+    for each in failed:
+        print(f"benchmarks: {each}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _tell(text: str) -> None:
@@ -60,6 +68,7 @@ def _write(where: Machine, rows: list[Row]) -> None:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     told = "\n".join(f"- {line}" for line in where.lines())
+    CHART.write_text(drawn(rows))
     README.write_text(f"{before}{BEGIN}\n\n{told}\n\n{markdown(rows)}\n\n{END}{after}")
 
 

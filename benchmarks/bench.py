@@ -1,4 +1,4 @@
-"""The parts that a benchmark runs on: an engine, a Postgres, our deployer, the Hasura CLI, psql."""
+"""The parts that a benchmark runs on: an engine, a Postgres, our deployer, the rivals' programs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
+from benchmarks import peers as registry_peers
+from benchmarks.peers import Peer
 from benchmarks.project import Project
 from benchmarks.report import Machine
-from tests.hasura_cli.command import CannotBeHad, HasuraCli, installed
+from local import toolchain
+from tests.hasura_cli.command import HasuraCli
 from tests.schema_faults.stage import ADMIN_SECRET, Stage, staged
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,8 +46,7 @@ class Bench:
     stage: Stage
     folder: Path
     project: Project
-    cli: HasuraCli | None
-    why_no_cli: str
+    peers: dict[str, Peer]
     _deployer: subprocess.Popen[str] = field(repr=False)
 
     def ours(self, work: str, endpoint: str | None = None) -> Done:
@@ -75,10 +77,8 @@ class Bench:
 
     def hasura(self, *arguments: str, endpoint: str | None = None) -> str:
         """A command of the Hasura CLI; its standard output."""
-        if self.cli is None:
-            raise Failed(f"the Hasura CLI: {self.why_no_cli}")
         tool = HasuraCli(
-            binary=self.cli.binary,
+            binary=self.program("hasura"),
             project=self.project.root,
             endpoint=endpoint or self.stage.endpoint,
             admin_secret=ADMIN_SECRET,
@@ -89,6 +89,46 @@ class Bench:
         if answer.code:
             raise Failed(f"hasura {' '.join(arguments)}: {answer.log[-500:]}")
         return answer.output
+
+    def program(self, name: str) -> Path:
+        """A peer's program; `Failed` where it cannot be had."""
+        path = self.peers[name].path
+        if path is None:
+            raise Failed(self.peers[name].told())
+        return path
+
+    def goose(self) -> None:
+        """All migrations of `Project.for_goose`."""
+        address = f"host=127.0.0.1 port={self.stage.database.port} user=postgres dbname=app sslmode=disable"
+        folder = str(self.project.for_goose)
+        self._direct("goose", "-dir", folder, "up", GOOSE_DRIVER="postgres", GOOSE_DBSTRING=address)
+
+    def golang_migrate(self) -> None:
+        """All migrations of `Project.for_golang_migrate`."""
+        address = f"pgx5://postgres@127.0.0.1:{self.stage.database.port}/app?sslmode=disable"
+        self._direct("migrate", "-path", str(self.project.for_golang_migrate), "-database", address, "up")
+
+    def sqitch(self) -> None:
+        """All changes of `Project.for_sqitch`."""
+        address = f"db:pg://postgres@127.0.0.1:{self.stage.database.port}/app"
+        self._direct(
+            *("sqitch", "--chdir", str(self.project.for_sqitch), "deploy", "--no-verify", address),
+            SQITCH_FULLNAME="Bench",
+            SQITCH_EMAIL="bench@example.com",
+        )
+
+    def _direct(self, name: str, *arguments: str, **environment: str) -> None:
+        """A peer that speaks to Postgres itself."""
+        secret = {"PGPASSWORD": self.stage.database.password}
+        done = subprocess.run(  # noqa: S603
+            [str(self.program(name)), *arguments],
+            env={**os.environ, **self.peers[name].environment, **secret, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Failed(f"{name}: {(done.stderr or done.stdout)[-500:]}")
 
     def hasura_migrate(self, endpoint: str | None = None) -> None:
         self.hasura("migrate", "apply", "--database-name", "default", endpoint=endpoint)
@@ -112,13 +152,15 @@ class Bench:
 
     def empty(self) -> None:
         """The first day again: no table, no ledger, no metadata, no catalog state."""
+        self.stage.database.rows("drop schema if exists sqitch cascade")
         self.stage.reset()
         self.stage.database.rows("checkpoint")
 
     def expect_tables(self, count: int) -> None:
-        """Whoever ran must have made all of them."""
+        """Whoever ran must have made all of them. A tool's own tables do not count."""
         rows = self.stage.database.rows(
-            "select count(*) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            "select count(*) from pg_class where relkind = 'r' and relname ~ '^t[0-9]+$' "
+            "and relnamespace = 'public'::regnamespace"
         )
         if rows != [(count,)]:
             raise Failed(f"{rows[0][0]} tables instead of {count}")
@@ -139,21 +181,13 @@ def bench(folder: Path) -> Iterator[Bench]:
     """All parts, started; `folder` is for their files."""
     if not shutil.which("psql"):
         raise Failed("psql is not on PATH (Debian: apt-get install postgresql-client)")
-    cli, why = None, ""
     project = Project(root=folder / "project")
     project.write()
+    peers = registry_peers.found()
     with staged(as_deployed=True) as stage:
-        try:
-            cli = HasuraCli(
-                binary=installed(), project=project.root, endpoint=stage.endpoint, admin_secret=ADMIN_SECRET
-            )
-        except CannotBeHad as reason:
-            why = str(reason)
         deployer = _start_deployer()
         try:
-            yield Bench(
-                stage=stage, folder=folder, project=project, cli=cli, why_no_cli=why, _deployer=deployer
-            )
+            yield Bench(stage=stage, folder=folder, project=project, peers=peers, _deployer=deployer)
         finally:
             deployer.communicate()
 
@@ -176,8 +210,10 @@ def machine(parts: Bench) -> Machine:
         python=platform.python_version(),
         postgres="PostgreSQL " + str(parts.stage.database.rows("show server_version")[0][0]).split()[0],
         engine=engine,
-        cli="2.8.1" if parts.cli else f"not here: {parts.why_no_cli}",
-        psql=_first_line("psql", "--version"),
+        peers=(_first_line("psql", "--version"), *(peer.told() for peer in parts.peers.values())),
+        pulumi=_first_line("pulumi", "version", environment=toolchain.environment(ROOT, os.environ)),
+        docker=_first_line("docker", "version", "--format", "{{.Server.Version}}"),
+        load=os.getloadavg()[2],
         revision=_first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"),
     )
 
@@ -191,8 +227,8 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _first_line(*command: str) -> str:
+def _first_line(*command: str, environment: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, check=False
+        command, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})}
     )
     return done.stdout.splitlines()[0] if done.stdout else "unknown"

@@ -117,6 +117,33 @@ class Project:
         if down is not None:
             (folder / "down.sql").write_text(down)
 
+    @property
+    def for_goose(self) -> Path:
+        return self.root / "goose"
+
+    @property
+    def for_golang_migrate(self) -> Path:
+        return self.root / "golang-migrate"
+
+    @property
+    def for_sqitch(self) -> Path:
+        return self.root / "sqitch"
+
+    def for_others(self) -> None:
+        """The same migrations as goose, golang-migrate and sqitch want them."""
+        scripts = self.for_sqitch / "deploy"
+        for folder in (self.for_goose, self.for_golang_migrate, scripts):
+            folder.mkdir(parents=True)
+        plan = ["%syntax-version=1.0.0", "%project=bench", ""]
+        for source in sorted(self.migrations.iterdir()):
+            up, name = (source / "up.sql").read_text(), source.name.partition("_")[2]
+            (self.for_goose / f"{source.name}.sql").write_text(f"-- +goose Up\n{up}")
+            (self.for_golang_migrate / f"{source.name}.up.sql").write_text(up)
+            (scripts / f"{name}.sql").write_text(f"begin;\n{up}commit;\n")
+            plan.append(f"{name} 2026-01-01T00:00:00Z Bench <bench@example.com> # {name}")
+        (self.for_sqitch / "sqitch.plan").write_text("\n".join([*plan, ""]))
+        (self.for_sqitch / "sqitch.conf").write_text("[core]\n\tengine = pg\n")
+
     def as_one_file(self, path: Path) -> None:
         """All up migrations in their order, for psql."""
         with path.open("w") as file:

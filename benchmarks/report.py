@@ -9,17 +9,23 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """`ours` and `theirs` are amounts in `unit` (s, MB); `goal` is what issue or reader expects, in words;
-    `reached` whether the figures reach it (None: there is no goal)."""
+    `most` is the ratio that it allows, `reached` whether the figures reach it (None: there is no goal, or the peer
+    is `missing`, which says why)."""
 
     work: str
     ours: float
     against: str
     theirs: float
     goal: str = ""
-    reached: bool | None = None
+    most: float | None = None
+    missing: str = ""
     unit: str = "s"
     rounds: int = 1
     spread: tuple[float, float] | None = None
+
+    @property
+    def reached(self) -> bool | None:
+        return None if self.most is None or self.missing else self.ratio <= self.most
 
     @property
     def ratio(self) -> float:
@@ -44,16 +50,20 @@ class Machine:
     python: str
     postgres: str
     engine: str
-    cli: str
-    psql: str
+    pulumi: str
+    docker: str
+    peers: tuple[str, ...]
+    load: float
     revision: str
 
     def lines(self) -> list[str]:
         return [
             f"Engine: {self.engine}",
             f"Machine: {self.cores} cores ({self.processor}), {self.memory_gb:.0f} GB, {self.system}",
-            f"Versions: Python {self.python}, {self.postgres}, {self.psql}, Hasura CLI {self.cli}, "
-            f"this project at {self.revision}",
+            f"Load average of the 15 minutes before the end: {self.load:.1f}",
+            f"Versions: this project at {self.revision}, pulumi {self.pulumi}, Python {self.python}, {self.postgres}, "
+            f"Docker {self.docker}",
+            f"Peers: {', '.join(self.peers)}",
         ]
 
 
@@ -61,9 +71,12 @@ HEADINGS = ("work", "ours", "against", "theirs", "ratio", "goal", "", "rounds")
 
 
 def cells(row: Row) -> tuple[str, ...]:
+    ours = _amount(row.ours, row.unit) + (f" ({_range(row.spread, row.unit)})" if row.spread else "")
+    if row.missing:
+        return (row.work, ours, row.against, row.missing, "", row.goal, "not run", str(row.rounds))
     return (
         row.work,
-        _amount(row.ours, row.unit) + (f" ({_range(row.spread, row.unit)})" if row.spread else ""),
+        ours,
         row.against,
         _amount(row.theirs, row.unit),
         row.ratio_text(),

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from components.clerk.claims import Json
-from components.settings import ProofSettings
+
+if TYPE_CHECKING:
+    from components.settings import ProofSettings
 
 USER: str = "{user}"
 """What stands for the user's id in the texts of ``values``."""

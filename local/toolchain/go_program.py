@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from local.toolchain import golang, pins
@@ -21,6 +22,7 @@ def build(
     name: str,
     *,
     package: str = ".",
+    tags: Sequence[str] = (),
     architecture: str,
     system: str = "linux",
     cache: Path,
@@ -28,12 +30,13 @@ def build(
 ) -> Path:
     """Give the folder with the program `name`, built from `package` of the module in the folder `module`.
 
-    `architecture` is the processor's as `uname -m` says it (Docker says amd64 and arm64 on some systems). Raises
-    ToolchainError with the compiler's last lines, or with what is missing to build.
+    `tags` are Go's build tags. `architecture` is the processor's as `uname -m` says it (Docker says amd64 and arm64
+    on some systems). Raises ToolchainError with the compiler's last lines, or with what is missing to build.
     """
     target = _ARCHITECTURES.get(architecture, architecture)
     store = Store(cache)
-    key = hashlib.sha256(f"{digest(module)} {package} {system} {target}".encode()).hexdigest()[:12]
+    decided = " ".join([digest(module), package, system, target, *tags])
+    key = hashlib.sha256(decided.encode()).hexdigest()[:12]
     artifact = f"{name}-go-{key}"
     if (found := store.get(artifact)) is None:
         check_space(cache)
@@ -49,6 +52,7 @@ def build(
             run_logged(
                 [
                     go.command, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
+                    *(["-tags", ",".join(tags)] if tags else []),
                     "-o", str(making.made / name), package,
                 ],
                 log=store.logs / f"{artifact}.log", progress=progress, what=f"Building {name}",

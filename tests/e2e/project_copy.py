@@ -115,9 +115,8 @@ class ProjectCopy:
 
     def pulumi(self, *arguments: str, **environment: str) -> Run:
         """Runs the Pulumi CLI on the copy's stack."""
-        return self.run(
-            "pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", **environment
-        )
+        options = ("--stack", self.stack, "--non-interactive", "--color=never")
+        return self.run("pulumi", *arguments, *options, timeout=600, **environment)
 
     def up(self) -> Run:
         """`pulumi up` as a pipeline calls it."""

@@ -1,0 +1,49 @@
+"""The rows that have a goal, as a picture: how many times as long as the other, and what the goal allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pygal  # type: ignore[import-untyped]
+from pygal.style import Style  # type: ignore[import-untyped]
+
+from benchmarks.report import Row
+
+STYLE = Style(
+    background="#ffffff",
+    plot_background="#ffffff",
+    foreground="#333333",
+    foreground_strong="#111111",
+    foreground_subtle="#777777",
+    colors=("#2f6f9f", "#d08a2e"),
+    font_family="sans-serif",
+    label_font_size=13,
+    major_label_font_size=13,
+    value_font_size=12,
+    title_font_size=16,
+    legend_font_size=13,
+)
+
+
+def drawn(rows: Sequence[Row]) -> str:
+    """An SVG document. The axis is logarithmic: 1 is as long as the other, shorter bars are faster."""
+    shown = [row for row in rows if row.most is not None and not row.missing]
+    chart = pygal.HorizontalBar(
+        style=STYLE,
+        logarithmic=True,
+        # Without it the picture asks another host for a script, for tooltips.
+        js=[],
+        width=1200,
+        height=120 + 52 * len(shown),
+        legend_at_bottom=True,
+        print_values=True,
+        show_y_guides=True,
+        title="Ours as a multiple of the other (logarithmic; less is better)",
+        value_formatter=lambda ratio: f"{ratio:.3g}",
+    )
+    # The first is drawn lowest.
+    shown.reverse()
+    chart.x_labels = [f"{row.work} / {row.against}" for row in shown]
+    chart.add("measured", [row.ratio for row in shown])
+    chart.add("the goal: at most", [row.most for row in shown])
+    return str(chart.render(is_unicode=True))
