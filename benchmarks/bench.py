@@ -44,14 +44,15 @@ class Bench:
     """All parts. Each method does a whole piece of work and raises `Failed` when it did not succeed."""
 
     stage: Stage
+    deployer: subprocess.Popen[str] = field(repr=False)
     folder: Path
     project: Project
-    peers: dict[str, Peer]
-    _deployer: subprocess.Popen[str] = field(repr=False)
+    asked: dict[str, Peer] = field(default_factory=dict)
+    """The peers that some row wanted, by name."""
 
     def ours(self, work: str, endpoint: str | None = None) -> Done:
         """A work of `benchmarks.deployer`, in the process that has run since the start."""
-        return self._ask(self._deployer, work, endpoint)
+        return self._ask(self.deployer, work, endpoint)
 
     def ours_in_a_new_process(self, work: str) -> Done:
         """The same in a process of its own, for its memory."""
@@ -92,10 +93,16 @@ class Bench:
 
     def program(self, name: str) -> Path:
         """A peer's program; `Failed` where it cannot be had."""
-        path = self.peers[name].path
-        if path is None:
-            raise Failed(self.peers[name].told())
-        return path
+        peer = self.peer(name)
+        if peer.path is None:
+            raise Failed(peer.told())
+        return peer.path
+
+    def peer(self, name: str) -> Peer:
+        """A rival by its name, built when the first row wants it."""
+        if name not in self.asked:
+            self.asked[name] = registry_peers.found(name)
+        return self.asked[name]
 
     def goose(self) -> None:
         """All migrations of `Project.for_goose`."""
@@ -122,7 +129,7 @@ class Bench:
         secret = {"PGPASSWORD": self.stage.database.password}
         done = subprocess.run(  # noqa: S603
             [str(self.program(name)), *arguments],
-            env={**os.environ, **self.peers[name].environment, **secret, **environment},
+            env={**os.environ, **self.peer(name).environment, **secret, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -183,11 +190,10 @@ def bench(folder: Path) -> Iterator[Bench]:
         raise Failed("psql is not on PATH (Debian: apt-get install postgresql-client)")
     project = Project(root=folder / "project")
     project.write()
-    peers = registry_peers.found()
     with staged(as_deployed=True) as stage:
         deployer = _start_deployer()
         try:
-            yield Bench(stage=stage, folder=folder, project=project, peers=peers, _deployer=deployer)
+            yield Bench(stage=stage, folder=folder, project=project, deployer=deployer)
         finally:
             deployer.communicate()
 
@@ -210,7 +216,7 @@ def machine(parts: Bench) -> Machine:
         python=platform.python_version(),
         postgres="PostgreSQL " + str(parts.stage.database.rows("show server_version")[0][0]).split()[0],
         engine=engine,
-        peers=(_first_line("psql", "--version"), *(peer.told() for peer in parts.peers.values())),
+        peers=(_first_line("psql", "--version"), *(peer.told() for peer in parts.asked.values())),
         pulumi=_first_line("pulumi", "version", environment=toolchain.environment(ROOT, os.environ)),
         docker=_first_line("docker", "version", "--format", "{{.Server.Version}}"),
         load=os.getloadavg()[2],

@@ -67,7 +67,7 @@ def apply_500(parts: Bench, rounds: int, told: Told) -> list[Row]:
     rows: list[Row] = []
     # sqitch starts psql for each change, which takes minutes.
     for some, of_them in ((DIRECT, rounds), (SLOW, min(rounds, 3))):
-        here = [rival for rival in some if rival.peer is None or parts.peers[rival.peer].path]
+        here = [rival for rival in some if rival.peer is None or parts.peer(rival.peer).path]
         rivals = [Rival(name=rival.name, run=partial(rival.run, parts), prepare=prepare) for rival in here]
         if not rivals:
             times = Times(by_rival={OURS: [rows[0].ours]})
@@ -78,7 +78,7 @@ def apply_500(parts: Bench, rounds: int, told: Told) -> list[Row]:
             if rival in here:
                 rows.append(row(times, of_them, faster=rival.faster, at_most=rival.at_most, **goal))
             else:
-                why = parts.peers[str(rival.peer)].told()
+                why = parts.peer(str(rival.peer)).told()
                 rows.append(row_of_missing(times.median(OURS), why, rounds=of_them, **goal))
     return rows
 
@@ -91,9 +91,9 @@ def apply_300_far_away(parts: Bench, rounds: int, told: Told) -> list[Row]:
     rounds = min(rounds, 3)
     with proxy(parts.stage.endpoint, one_way=ROUND_TRIP / 2) as way:
         ours = partial(parts.ours, "apply_migrations", way.endpoint)
-        if parts.peers["hasura"].path is None:
+        if parts.peer("hasura").path is None:
             parts.empty()
-            why = parts.peers["hasura"].told()
+            why = parts.peer("hasura").told()
             return [row_of_missing(ours().seconds, why, work=work, against=CLI, goal=goal, rounds=1)]
         times = alternate(
             [
@@ -119,11 +119,11 @@ def sizes(parts: Bench, rounds: int, told: Told) -> list[Row]:
         told(f"apply {size:,}")
         parts.ours("apply_migrations")
         rivals = [Rival(name=OURS, run=partial(parts.ours, "preview_migrations"))]
-        if parts.peers["hasura"].path:
+        if parts.peer("hasura").path:
             rivals.append(Rival(name=CLI, run=parts.hasura_migrate))
         times = alternate(rivals, rounds, told)
         previews[size] = times.median(OURS)
-        if parts.peers["hasura"].path:
+        if parts.peer("hasura").path:
             rows.append(
                 row(
                     times,
@@ -285,9 +285,9 @@ def metadata_1000(parts: Bench, rounds: int, told: Told) -> list[Row]:
 
     ours = Rival(name=OURS, run=partial(parts.ours, "refresh_metadata"))
     work, goal = "metadata of 1,000 tables unchanged", "at least 3 times faster"
-    if parts.peers["hasura"].path is None:
+    if parts.peer("hasura").path is None:
         times = alternate([ours], rounds, told)
-        why = parts.peers["hasura"].told()
+        why = parts.peer("hasura").told()
         return [row_of_missing(times.median(OURS), why, work=work, against=against, goal=goal, rounds=rounds)]
     times = alternate([ours, Rival(name=against, run=diff)], rounds, told)
     return [row(times, rounds, work=work, against=against, goal=goal, faster=3)]

@@ -41,6 +41,8 @@ def drawn(rows: Sequence[Row]) -> str:
         title="Ours as a multiple of the other (logarithmic; less is better)",
         value_formatter=lambda ratio: f"{ratio:.3g}",
     )
+    chart.y_labels = [0.01, 0.03, 0.1, 0.3, 1, 3, 10]
+    chart.range = (min([0.01, *(row.ratio for row in shown)]), max([10, *(row.ratio for row in shown)]))
     # The first is drawn lowest.
     shown.reverse()
     chart.x_labels = [f"{row.work} / {row.against}" for row in shown]

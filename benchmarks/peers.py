@@ -51,26 +51,12 @@ class Peer:
         return f"{self.name} {self.version}" if self.path else f"{self.name} not here ({self.version})"
 
 
-def found() -> dict[str, Peer]:
-    """Every peer by its name."""
-    sources: dict[str, Callable[[], Peer]] = {
-        "hasura": _hasura,
-        "goose": lambda: _go_program(
-            "goose", "github.com/pressly/goose/v3", "cmd/goose", tags=[f"no_{name}" for name in DRIVERS]
-        ),
-        "migrate": lambda: _go_program(
-            "migrate", "github.com/golang-migrate/migrate/v4", "cmd/migrate", tags=["pgx5"]
-        ),
-        "compose": lambda: _go_program("compose", "github.com/docker/compose/v2", "cmd"),
-        "sqitch": _sqitch,
-    }
-    peers = {}
-    for name, source in sources.items():
-        try:
-            peers[name] = source()
-        except (CannotBeHad, ToolchainError) as reason:
-            peers[name] = Peer(name=name, version=" ".join(str(reason).split())[:200])
-    return peers
+def found(name: str) -> Peer:
+    """The peer of this name, downloaded or built if need be."""
+    try:
+        return SOURCES[name]()
+    except (CannotBeHad, ToolchainError) as reason:
+        return Peer(name=name, version=" ".join(str(reason).split())[:200])
 
 
 def _hasura() -> Peer:
@@ -93,6 +79,20 @@ def _go_program(name: str, module: str, package: str, tags: Sequence[str] = ()) 
         line.split()[1] for line in required.splitlines() if line.strip().startswith(f"{module} v")
     )
     return Peer(name=name, version=version.removeprefix("v"), path=built / name)
+
+
+def _goose() -> Peer:
+    return _go_program(
+        "goose", "github.com/pressly/goose/v3", "cmd/goose", tags=[f"no_{name}" for name in DRIVERS]
+    )
+
+
+def _golang_migrate() -> Peer:
+    return _go_program("migrate", "github.com/golang-migrate/migrate/v4", "cmd/migrate", tags=["pgx5"])
+
+
+def _compose() -> Peer:
+    return _go_program("compose", "github.com/docker/compose/v2", "cmd")
 
 
 def _sqitch() -> Peer:
@@ -146,3 +146,12 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | 
     if done.returncode:
         raise CannotBeHad(f"`{' '.join(command[:2])}` failed: {done.stderr.strip()[-160:]}")
     return done.stdout
+
+
+SOURCES: dict[str, Callable[[], Peer]] = {
+    "hasura": _hasura,
+    "goose": _goose,
+    "migrate": _golang_migrate,
+    "sqitch": _sqitch,
+    "compose": _compose,
+}

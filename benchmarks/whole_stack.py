@@ -85,7 +85,7 @@ def second_up(parts: Bench, rounds: int, told: Told) -> list[Row]:
 def first_up(parts: Bench, rounds: int, told: Told) -> list[Row]:
     """`make up` where there is nothing yet but tools and images, against Compose and the Hasura CLI in a script."""
     rounds = min(rounds, 5)
-    missing = [peer for name in ("compose", "hasura") if not (peer := parts.peers[name]).path]
+    missing = [peer for name in ("compose", "hasura") if not (peer := parts.peer(name)).path]
     with _dev_stack(parts.folder, told) as stack:
         ours = Rival(
             name=OURS,
@@ -212,7 +212,7 @@ class _Script:
         )
         home = folder / "home"
         cli.prepare(home)
-        return cls(folder=folder, compose=parts.peers["compose"], cli=cli, home=home)
+        return cls(folder=folder, compose=parts.peer("compose"), cli=cli, home=home)
 
     def up(self) -> None:
         self._compose("up", "--detach", "--wait", "--quiet-pull")

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from components.settings import PROJECT
+from components.project_name import PROJECT
 
 _NAMESPACE = f"{PROJECT}:"
 

@@ -12,13 +12,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from components.plan.document import EXIT_CODES
+from components.project_name import PROJECT
 from components.proof.exit_codes import INTERRUPTED, NOT_MADE
-from components.settings import PROJECT, PUBLIC_PASSPHRASE
-from local import images, toolchain
+from local import toolchain
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PARTS: Final = (
@@ -26,8 +26,6 @@ PARTS: Final = (
     *("caddy", "caddy-files", "overlay", "overlay-encrypted"),
 )
 POLICY_PACK: Final = "policy"
-PLAN_MADE: Final = {code for outcome, code in EXIT_CODES.items() if outcome != "failed"}
-"""With these `components.plan` ends when there is a plan."""
 PARALLEL: Final = ("--numprocesses=2", "--dist=loadscope", "--no-loadscope-reorder")
 """How pytest runs all tests; `make test ARGS=--numprocesses=0` is one process, with its own output."""
 
@@ -86,11 +84,21 @@ def _code_of_module(*arguments: str, environment: Mapping[str, str]) -> int:
     ).returncode
 
 
-def _resources(stack: str, environment: Mapping[str, str]) -> int | None:
-    """How many resources the stack has, or None when there is no such stack."""
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    """A stack that the backend has, by how many resources there are in it."""
+
+    resources: int
+    selected: bool
+
+
+def _listed(stack: str, environment: Mapping[str, str]) -> _Listed | None:
+    """What the CLI lists of the stack, or None when there is no such stack."""
     for entry in json.loads(ask_pulumi("stack", "ls", "--json", environment=environment)):
         if entry["name"].split("/")[-1] == stack:
-            return int(entry.get("resourceCount") or 0)
+            return _Listed(
+                resources=int(entry.get("resourceCount") or 0), selected=entry.get("current") is True
+            )
     return None
 
 
@@ -119,9 +127,9 @@ def _docker_objects(stack: str, environment: Mapping[str, str]) -> dict[str, lis
 
 def start(stack: str, environment: Mapping[str, str]) -> None:
     """Makes the stack where there is none, unless somebody else's is already on the Docker host."""
-    resources = _resources(stack, environment)
+    listed = _listed(stack, environment)
     # A first deployment that was refused leaves the stack itself in the state, and nothing of Docker's.
-    if (resources or 0) <= 1 and (objects := _docker_objects(stack, environment)):
+    if (listed is None or listed.resources <= 1) and (objects := _docker_objects(stack, environment)):
         removal = "\n".join(f"    {remove} {' '.join(names)}" for remove, names in objects.items())
         raise CommandError(
             f"This copy of the project has no stack {stack}, yet Docker has one: another copy runs it, or its state "
@@ -130,15 +138,15 @@ def start(stack: str, environment: Mapping[str, str]) -> None:
             f"(copy Pulumi.{stack}.yaml to Pulumi.NAME.yaml without its ports, make up STACK=NAME).\n"
             f"  Its state was lost: what follows removes it, with its data.\n{removal}"
         )
-    if resources is None:
+    if listed is None:
         pulumi("stack", "init", stack, environment=environment)
-    else:
+    elif not listed.selected:
         # The selection is kept beside the tools, and so is forgotten when they change.
         ask_pulumi("stack", "select", stack, environment=environment)
 
 
 def require(stack: str, environment: Mapping[str, str]) -> None:
-    if _resources(stack, environment) is None:
+    if _listed(stack, environment) is None:
         raise CommandError(f"There is no stack {stack} here yet. `make up` brings it up.")
 
 
@@ -157,7 +165,7 @@ def deploy(stack: str, environment: Mapping[str, str], *arguments: str) -> dict[
         if after["publishableKey"].startswith("pk_live_") and not _proof_allowed(stack, environment):
             print("\nNot proven: real people sign in here, and proofInProduction is not true.")
         else:
-            prove(stack, environment)
+            _prove(stack, environment)
     else:
         report = _report(stack, environment)
         print(f"\nProven by two throwaway users, as a part of this deployment:\n{report}")
@@ -227,7 +235,10 @@ def make_plan(stack: str, environment: Mapping[str, str]) -> None:
     if markdown.exists():
         print(markdown.read_text(encoding="utf-8"))
         print(f"Written to {markdown} and {shape}.")
-    if code not in PLAN_MADE:
+    from components.plan.document import EXIT_CODES
+
+    # With these it ends when there is a plan.
+    if code not in {number for outcome, number in EXIT_CODES.items() if outcome != "failed"}:
         raise SystemExit(code)
 
 
@@ -320,6 +331,8 @@ def adopt(stack: str, environment: Mapping[str, str]) -> None:
     configuration. The admin secret is HASURA_GRAPHQL_ADMIN_SECRET."""
     if not (url := environment.get("URL")):
         raise CommandError("Name the engine: make adopt URL=https://example.hasura.app STACK=NAME")
+    from components.settings import PUBLIC_PASSPHRASE
+
     if environment["PULUMI_CONFIG_PASSPHRASE"] == PUBLIC_PASSPHRASE:
         raise CommandError(
             "An engine of yours has an admin secret, and this stack's passphrase is public. Give a stack of another "
@@ -354,6 +367,8 @@ def _postgres_image(stack: str, environment: Mapping[str, str]) -> str:
     """What serves as the stack's image of Postgres here; empty where that is to be found out later."""
     listed = json.loads(ask_pulumi("config", "--json", "--stack", stack, environment=environment))
     configured = str(listed[f"{PROJECT}:postgresImage"]["value"])
+    from local import images
+
     try:
         return images.resolve(configured, "postgres").image
     except images.ImageError:
@@ -363,6 +378,11 @@ def _postgres_image(stack: str, environment: Mapping[str, str]) -> str:
 def prove(stack: str, environment: Mapping[str, str]) -> None:
     """Runs the live proof of row isolation. Raises CommandError when it fails or cannot be made."""
     require(stack, environment)
+    _prove(stack, environment)
+
+
+def _prove(stack: str, environment: Mapping[str, str]) -> None:
+    """The same for a stack that is there."""
     code = subprocess.run(
         [sys.executable, "-m", "components.proof"],
         cwd=ROOT,
@@ -386,7 +406,7 @@ def rotate_drill(_stack: str, environment: Mapping[str, str]) -> None:
 
 def down(stack: str, environment: Mapping[str, str]) -> None:
     """Removes everything that the stack made. Does nothing when there is nothing."""
-    if _resources(stack, environment) is None:
+    if _listed(stack, environment) is None:
         print(f"There is no stack {stack} here; nothing to remove.")
         return
     _logged("destroy", stack, environment)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from components.settings import PROJECT
+from components.project_name import PROJECT
 
 STACK: Final = re.compile(r"pr-([1-9][0-9]*)")
 """Names of the stacks of pull requests."""

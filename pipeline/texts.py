@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.settings import PROJECT
+from components.project_name import PROJECT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ from components.settings.stack_config import KEYS, SECRET_KEYS, SHOWN_KEYS
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
     LOOPBACK,
-    PROJECT,
     PUBLIC_PASSPHRASE,
     Address,
     CaddySettings,
@@ -34,7 +33,6 @@ __all__ = [
     "KEYS",
     "LOCAL_CLERK_CONTAINER_PORT",
     "LOOPBACK",
-    "PROJECT",
     "PUBLIC_PASSPHRASE",
     "SECRET_KEYS",
     "SHOWN_KEYS",

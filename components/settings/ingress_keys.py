@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
-
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from typing import TYPE_CHECKING, Final
 
 from components.settings.problems import Problem, set_command
 from components.settings.stack_config import StackConfig
 from components.settings.values import CaddySettings, IngressSettings, Limits
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _CERTIFICATE, _KEY = "ingressCertificate", "ingressCertificateKey"
 _SET_CERTIFICATE: Final = "pulumi config set ingressCertificate < chain.pem"
@@ -110,6 +110,8 @@ def _certificate_problems(parsed: StackConfig) -> list[Problem]:
                 write=_SET_CERTIFICATE,
             )
         )
+    from cryptography.hazmat.primitives import serialization
+
     try:
         public = serialization.load_pem_private_key(key.encode(), password=None).public_key()
     except (ValueError, TypeError):
@@ -130,6 +132,8 @@ def _certificate_problems(parsed: StackConfig) -> list[Problem]:
 
 
 def _certificates(text: str) -> list[x509.Certificate]:
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(text.encode())
     except ValueError:
@@ -138,6 +142,8 @@ def _certificates(text: str) -> list[x509.Certificate]:
 
 def _names(certificate: x509.Certificate, domain: str) -> bool:
     """Whether a certificate is for a host name; a wildcard stands for one label (RFC 9525, section 6.3)."""
+    from cryptography import x509
+
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -9,6 +9,7 @@ import pydantic
 
 from components.clerk import keys
 from components.clerk.claims import Claims, Json
+from components.project_name import PROJECT
 from components.settings.clerk_keys import key_problems
 from components.settings.database_keys import external_postgres, is_external
 from components.settings.ingress_keys import caddy
@@ -18,7 +19,6 @@ from components.settings.stack_config import SECRET_KEYS, SHOWN_KEYS, StackConfi
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
     LOOPBACK,
-    PROJECT,
     PUBLIC_PASSPHRASE,
     Address,
     ClerkSettings,

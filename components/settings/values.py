@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from components.clerk.claims import Json
 from components.clerk.keys import is_loopback
+from components.project_name import PROJECT
 from components.settings.database_url import DatabaseUrl, TlsMode
-
-PROJECT = "clerk-hasura"
 
 LOCAL_CLERK_CONTAINER_PORT = 9500
 """Port of the local Clerk inside its container; ``localClerkPort`` is where it is published."""
