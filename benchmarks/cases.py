@@ -297,12 +297,12 @@ CASES: dict[str, Case] = {
     "apply-500": apply_500,
     "apply-300-far-away": apply_300_far_away,
     "one-more": one_more,
-    "sizes": sizes,
-    "large-file": large_file,
     "metadata-1000": metadata_1000,
     "preview": whole_stack.preview,
     "second-up": whole_stack.second_up,
     "first-up": whole_stack.first_up,
+    "large-file": large_file,
+    "sizes": sizes,
 }
 
 
@@ -320,4 +320,7 @@ def run(parts: Bench, names: Sequence[str], rounds: int, told: Told) -> tuple[li
             rows += CASES[name](parts, rounds, partial(_tell, told, name))
         except Failed as error:
             failed.append(f"{name}: {error}")
+        except KeyboardInterrupt:
+            failed.append(f"{name}: interrupted; the rows before it are whole")
+            break
     return rows, failed
