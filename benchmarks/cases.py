@@ -46,6 +46,11 @@ DIRECT = (
 SLOW = (Applier(name="sqitch deploy", peer="sqitch", run=Bench.sqitch, goal="faster", faster=1),)
 
 
+TOGETHER = Applier(
+    name="ours in one transaction", run=lambda parts: parts.ours("apply_migrations_together"), goal=""
+)
+
+
 def apply_500(parts: Bench, rounds: int, told: Told) -> list[Row]:
     """500 small migrations (a table each) on an empty database, by every tool."""
     count = 500
@@ -68,7 +73,10 @@ def apply_500(parts: Bench, rounds: int, told: Told) -> list[Row]:
     # sqitch starts psql for each change, which takes minutes.
     for some, of_them in ((DIRECT, rounds), (SLOW, min(rounds, 3))):
         here = [rival for rival in some if rival.peer is None or parts.peer(rival.peer).path]
-        rivals = [Rival(name=rival.name, run=partial(rival.run, parts), prepare=prepare) for rival in here]
+        also = [TOGETHER] if some is DIRECT else []
+        rivals = [
+            Rival(name=rival.name, run=partial(rival.run, parts), prepare=prepare) for rival in (*here, *also)
+        ]
         if not rivals:
             times = Times(by_rival={OURS: [rows[0].ours]})
         else:
@@ -80,6 +88,19 @@ def apply_500(parts: Bench, rounds: int, told: Told) -> list[Row]:
             else:
                 why = parts.peer(str(rival.peer)).told()
                 rows.append(row_of_missing(times.median(OURS), why, rounds=of_them, **goal))
+        if some is DIRECT:
+            rows.append(
+                Row(
+                    work="the same, all in one transaction (transaction: all)",
+                    ours=times.median(TOGETHER.name),
+                    against="psql -1 -f",
+                    theirs=times.median("psql -1 -f"),
+                    goal="at most 1.2 times",
+                    most=1.2,
+                    rounds=of_them,
+                    spread=times.spread(TOGETHER.name),
+                )
+            )
     return rows
 
 

@@ -31,7 +31,10 @@ Work = dict[str, str]
 
 def _migration_inputs(work: Work) -> dict[str, object]:
     return resource_inputs.migration_inputs(
-        read_schema(), endpoint=work["endpoint"], admin_secret=work["secret"], settings={"stack": "bench"}
+        read_schema(),
+        endpoint=work["endpoint"],
+        admin_secret=work["secret"],
+        settings={"stack": "bench", "transaction": "all" if work.get("transaction") == "all" else "each"},
     )
 
 
@@ -59,6 +62,11 @@ def apply_migrations(work: Work) -> None:
     MigrationsProvider().create(inputs)
 
 
+def apply_migrations_together(work: Work) -> None:
+    """The same with `transaction: all`: one transaction for all of them."""
+    apply_migrations({**work, "transaction": "all"})
+
+
 def apply_metadata(work: Work) -> None:
     inputs = _metadata_inputs(work)
     _accept(list(MetadataProvider().check({}, dict(inputs)).failures))
@@ -77,6 +85,7 @@ def refresh_metadata(work: Work) -> None:
 WORKS: dict[str, Callable[[Work], object]] = {
     "preview_migrations": preview_migrations,
     "apply_migrations": apply_migrations,
+    "apply_migrations_together": apply_migrations_together,
     "apply_metadata": apply_metadata,
     "refresh_metadata": refresh_metadata,
 }

@@ -32,19 +32,23 @@ PROGRAMS = {
 import pulumi
 import pulumi_docker
 import pulumi_postgresql
-from provider import Provider
+from provider import Made, Provider
 
 pulumi_docker.Network("network", name="bench-never-made")
 server = pulumi_postgresql.Provider("postgres", host="127.0.0.1", port=1, username="u", password="p")
 pulumi_postgresql.Role("role", name="r", opts=pulumi.ResourceOptions(provider=server))
-pulumi.dynamic.Resource(Provider(), "dynamic", {})
+Made(Provider(), "dynamic", {})
 """,
 }
 PROVIDER = """\
-from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic import Resource, ResourceProvider
 
 
 class Provider(ResourceProvider):
+    pass
+
+
+class Made(Resource):
     pass
 """
 COMPOSE = "docker compose up, hasura deploy"
