@@ -1,0 +1,55 @@
+"""What a preview without changes imports: reading modules is most of what it does."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_NEEDED = {"cryptography", "graphql", "httpx", "jwt", "psycopg", "rich", "stamina", "tenacity"}
+"""The program describes; who speaks to Clerk, to the engine or to Postgres is a provider, when it has to."""
+PROVIDERS = (
+    "components.clerk.provider",
+    "components.postgres.logins",
+    "components.postgres.superuser",
+    "components.proof.provider",
+    "components.schema.provider",
+)
+
+
+def imported(*modules: str) -> set[str]:
+    """The top packages that are there when these modules have been imported by a new interpreter."""
+    lines = [f"import {module}" for module in modules]
+    text = "\n".join(["import sys", *lines, "print(*{name.split('.')[0] for name in sys.modules})"])
+    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def imports_of(path: Path) -> list[str]:
+    """Every module that a file imports from, at any depth of it."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+def test_the_program_imports_no_client() -> None:
+    modules = imports_of(ROOT / "__main__.py")
+    assert "components.schema.resources" in modules and "local.clerk.container" in modules
+    assert imported(*modules) & NOT_NEEDED == set()
+
+
+@pytest.mark.parametrize("module", PROVIDERS)
+def test_a_provider_imports_its_client_when_it_is_called(module: str) -> None:
+    assert imported(module) & {*NOT_NEEDED, "pydantic"} == set()
+
+
+def test_what_a_client_needs_is_seen() -> None:
+    assert {"httpx", "tenacity"} <= imported("components.clerk.client")
