@@ -1,7 +1,5 @@
 """The whole deployment: settings -> Postgres -> Clerk -> Hasura -> ingress -> schema -> outputs."""
 
-import json
-
 import pulumi
 
 from components import preflight
@@ -15,11 +13,10 @@ from components.postgres.container import PostgresContainer
 from components.postgres.database import Database
 from components.postgres.external import external_database
 from components.proof.resource import RowIsolationProof
-from components.proof.target import INSTANCE_KEY, OWN_KEY
-from components.proof.user_table import table_outputs
 from components.schema.replicas import Replicas
 from components.schema.resources import Metadata, Migrations
 from components.settings import ExternalPostgresSettings
+from components.stack_outputs import chain_outputs, front_end_outputs
 
 checked = preflight.load()
 settings, schema = checked.settings, checked.schema
@@ -121,25 +118,7 @@ if settings.hasura.replicas:
         opts=pulumi.ResourceOptions(depends_on=[metadata], deleted_with=engine.home),
     )
 
-outputs: dict[str, pulumi.Input[str]] = {
-    "graphqlUrl": f"{engine.url}/v1/graphql",
-    "hasuraUrl": engine.url,
-    "jwksUrl": clerk.jwks_url,
-    "issuer": clerk.issuer,
-    "frontendApiUrl": clerk.frontend_api_url,
-    "jwtTemplate": jwt_template.name,
-    "claimsNamespace": template.claims_namespace,
-    "tokensSignedBy": OWN_KEY if template.signing_key else INSTANCE_KEY,
-    "publishableKey": clerk.publishable_key,
-    "clerkApiUrl": clerk.api_url,
-}
-if settings.caddy and settings.caddy.ingress:
-    outputs["publicGraphqlUrl"] = f"{settings.caddy.ingress.url}/v1/graphql"
-if settings.hasura.jwt.header:
-    outputs["jwtHeader"] = json.dumps(settings.hasura.jwt.header)
-if settings.hasura.jwt.audience:
-    outputs["jwtAudience"] = json.dumps(list(settings.hasura.jwt.audience))
-outputs |= table_outputs(settings.proof)
+outputs = chain_outputs(settings, url=engine.url, jwt_template=jwt_template.name)
 if settings.proof.enabled:
     proof = RowIsolationProof(
         "row-isolation",
@@ -157,11 +136,7 @@ if settings.proof.enabled:
         ),
     )
     outputs["provenAt"] = proof.proven_at
-outputs["graphqlWsUrl"] = f"{engine.url.replace('http', 'ws', 1)}/v1/graphql"
-if clerk.proxy_url:
-    outputs["clerkProxyUrl"] = clerk.proxy_url
-if clerk.satellite_domain:
-    outputs["clerkSatelliteDomain"] = clerk.satellite_domain
+outputs |= front_end_outputs(settings, url=engine.url)
 outputs["adminSecret"] = engine.admin_secret
 if database is not None:
     outputs["databaseUrl"] = database.outside_url
