@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -59,7 +59,10 @@ def test_another_default_is_another_page() -> None:
 
 def test_outputs_are_those_of_the_program() -> None:
     named: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / "__main__.py").read_text(encoding="utf-8"))):
+    programs = [ROOT / "__main__.py", ROOT / "components" / "stack_outputs.py"]
+    for node in chain.from_iterable(
+        ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in programs
+    ):
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
