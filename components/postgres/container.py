@@ -15,7 +15,6 @@ from components.network import StackNetwork
 from components.postgres.data_version import DATA
 from components.postgres.database import Database
 from components.postgres.logins import EngineLogin, RetiredLogins
-from components.postgres.orphan import make_way_for_database, make_way_for_role
 from components.postgres.roles import (
     DATABASE_PRIVILEGES,
     SCHEMA_PRIVILEGES,
@@ -23,7 +22,6 @@ from components.postgres.roles import (
     login_name,
     owner_name,
 )
-from components.postgres.server import Server
 from components.postgres.superuser import SuperuserPassword
 from components.postgres.tuning import server_arguments, shared_memory_mb, tuning
 from components.settings import LOOPBACK, PostgresSettings, Settings
@@ -192,9 +190,13 @@ class PostgresContainer(pulumi.ComponentResource):
 
         def freed(what: str, name: str) -> pulumi.ResourceOptions:
             """A name that an update which died may hold."""
-            make_way = make_way_for_database if what == "database" else make_way_for_role
 
             def free_the_name(_args: pulumi.ResourceHookArgs) -> None:
+                # A preview has no use for the client of Postgres.
+                from components.postgres.orphan import make_way_for_database, make_way_for_role
+                from components.postgres.server import Server
+
+                make_way = make_way_for_database if what == "database" else make_way_for_role
                 server = Server(host=postgres.address.host, port=postgres.address.port)
                 make_way(server, known_password[0], name, container=self._settings.docker_name("postgres"))
 
