@@ -57,10 +57,18 @@ def _settings(root: Path, tools: toolset.Toolset | None, given: Mapping[str, str
     }
     if tools is not None:
         settings["PULUMI_HOME"] = str(tools.home)
+        # `pulumi login` is the user's, not the tools': it outlives them, and is there once PULUMI_BACKEND_URL is unset.
+        settings["PULUMI_CREDENTIALS_PATH"] = (
+            given.get("PULUMI_CREDENTIALS_PATH") or given.get("PULUMI_HOME") or str(_home(given) / ".pulumi")
+        )
     host = docker_engine.host_of_context(given)
     if host is not None:
         settings["DOCKER_HOST"] = host
     return settings
+
+
+def _home(given: Mapping[str, str]) -> Path:
+    return Path(given["HOME"]) if given.get("HOME") else Path.home()
 
 
 def export_lines(project: Path | None = None) -> str:

@@ -38,6 +38,8 @@ def test_the_tools_come_first_and_nothing_of_the_users_is_used(here: SetUp) -> N
         "resource-docker-v5.2.0",
         "resource-postgresql-v3.18.2",
     ]
+    # `pulumi login` stays where it is without them.
+    assert found["PULUMI_CREDENTIALS_PATH"] == f"{given['HOME']}/.pulumi"
     # Within that environment the answer is the same.
     assert toolchain.environment(folder, {**given, **found}) == found
 
