@@ -16,7 +16,8 @@ export STACK
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: setup ## set up, bring up the stack, prove that one user cannot see another's row
+up: ## set up, bring up the stack, prove that one user cannot see another's row
+	@$(PYTHON) -m local.toolchain setup --no-warnings
 	@$(VENV) -m local.stack up
 
 preview: images ## show what `make up` would change
@@ -88,7 +89,7 @@ pin: ## fetch the vendor's checksums of the pinned versions into pins.json
 pin-images: tools ## write the digests of a stack's images into its file: make pin-images STACK=prod
 	@$(VENV) -m local.image_digests
 
-reference: setup-dev ## write docs/reference/settings.md from Pulumi.yaml
+reference: setup-dev ## write the tables of settings from Pulumi.yaml: docs/reference/settings.md and README.md
 	@$(VENV) -m local.settings_reference
 
 requirements: setup-dev ## pin what the requirements*.in files name, with hashes

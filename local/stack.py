@@ -41,7 +41,14 @@ def pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
     """Runs the CLI with its output on the terminal. Raises CommandError when it fails."""
     code = subprocess.run(["pulumi", *arguments], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603, S607
     if code != 0:
-        raise CommandError(f"`pulumi {arguments[0]}` failed (exit code {code}); what it said is above.")
+        raise CommandError(_failed(arguments[0], code))
+
+
+def _failed(operation: str, code: int) -> str:
+    return (
+        f"`pulumi {operation}` failed (exit code {code}); why, and what to do, is said above. "
+        "Then run the same command again: it goes on from where it is."
+    )
 
 
 def _logged(operation: str, stack: str, environment: Mapping[str, str], *arguments: str) -> None:
@@ -54,7 +61,7 @@ def _logged(operation: str, stack: str, environment: Mapping[str, str], *argumen
         check=False,
     ).returncode
     if code != 0:
-        raise CommandError(f"`pulumi {operation}` failed (exit code {code}); what it said is above.")
+        raise CommandError(_failed(operation, code))
 
 
 def ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
@@ -540,6 +547,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("\nInterrupted. The same command again goes on from where it is.", file=sys.stderr)
         return 130
     return 0
 

@@ -167,7 +167,8 @@ def postgres_warning(configured: str, *, version: str) -> str:
     """Give the notice for PostgreSQL from Debian's packages, louder where the major versions differ."""
     text = (
         f"{configured} is not on this machine and could not be pulled: PostgreSQL {version} from Debian's "
-        "packages stands in for it, with the same settings, user id and data folder."
+        "packages stands in for it, with the same settings, user id and data folder. For the configured one run "
+        f"`docker pull {configured}` where the registry can be reached and deploy again."
     )
     wanted = re.search(r":(\d+)", configured)
     if wanted is not None and wanted[1] != version.split(".", maxsplit=1)[0]:

@@ -27,6 +27,9 @@ def main(arguments: Sequence[str]) -> int:
     setting_up.add_argument("--dev", action="store_true", help="with what tests and checks need")
     setting_up.add_argument("--no-images", action="store_true", help="leave Docker and images out")
     setting_up.add_argument("--quiet", action="store_true", help="say nothing of what is there already")
+    setting_up.add_argument(
+        "--no-warnings", action="store_true", help="leave warnings to the deployment that follows"
+    )
     examining = commands.add_parser("doctor", help="show which tools are used, and what is missing")
     for command in (setting_up, examining):
         command.add_argument("--stack", default=os.environ.get("STACK") or "dev", help="whose images (dev)")
@@ -49,7 +52,10 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. What was finished stays, the rest was removed.", file=sys.stderr)
+        print(
+            "\nInterrupted. What was finished stays, the rest was removed; the same command again goes on from there.",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -70,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
         result = Setup(request, machine, store, progress, settings).run()
         if not options.quiet:
             print(doctor.summary(result.rows))
-            for warning in result.warnings:
+            for warning in () if options.no_warnings else result.warnings:
                 print(f"\nWARNING: {warning}")
         return 0
     if options.command == "doctor":

@@ -347,9 +347,10 @@ def docker_row(docker: DockerSituation, source: str = "on this machine") -> Row:
 
 
 def image_rows(have: list[images.Image]) -> list[Row]:
-    """Give the images' rows."""
+    """Give the images' rows, which say of a stand-in that it is one."""
     rows = []
     for image in have:
         _name, _, tag = image.image.rpartition(":")
-        rows.append(Row(tool=f"image {image.part}", version=tag, source=image.source, path=image.image))
+        source = f"{image.source}, a stand-in" if image.warning else image.source
+        rows.append(Row(tool=f"image {image.part}", version=tag, source=source, path=image.image))
     return rows
