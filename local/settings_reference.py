@@ -1,4 +1,5 @@
-"""`make reference`: writes `docs/reference/settings.md`, the table of all settings, from `Pulumi.yaml`."""
+"""`make reference`: writes tables of settings from `Pulumi.yaml`: all of them into `docs/reference/settings.md`, those
+that are set first into `README.md`."""
 
 from __future__ import annotations
 
@@ -17,7 +18,26 @@ from components.settings import SECRET_KEYS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "reference" / "settings.md"
+README: Final = ROOT / "README.md"
 MANIFEST: Final = ROOT / "Pulumi.yaml"
+
+SET_FIRST: Final = (
+    "clerkPublishableKey",
+    "clerkSecretKey",
+    "hasuraCorsDomains",
+    "jwtTemplateClaims",
+    "userRole",
+    "production",
+    "proof",
+    "databaseUrl",
+    "hasuraImage",
+    "postgresImage",
+    "replicas",
+    "ingress",
+    "rollback",
+    "secretsRotation",
+)
+"""What nearly every stack of one's own decides, in the order in which it comes up."""
 
 _HEADING: Final = re.compile(r"# --- (.+?) -{3,}$")
 _INTRODUCTION: Final = """\
@@ -96,6 +116,24 @@ def _lines(manifest: str) -> Iterator[str]:
         yield from table(("key", "type", "default", "meaning"), section.rows)
 
 
+def with_table(text: str, manifest: str) -> str:
+    """A page with the table of what is set first, between its two comments, for the text of a `Pulumi.yaml`."""
+    before, begin, rest = text.partition("<!-- settings -->\n")
+    _, end, after = rest.partition("<!-- end of settings -->\n")
+    if not begin or not end:
+        raise ValueError("the comments `settings` and `end of settings` are not in the page")
+    rows = {row[0]: row for section in sections(manifest) for row in section.rows}
+    shown = "\n".join(table(("key", "type", "default", "meaning"), [rows[code(key)] for key in SET_FIRST]))
+    return f"{before}{begin}{shown}\n{end}{after}"
+
+
+def main() -> None:
+    """Writes both tables."""
+    manifest = MANIFEST.read_text(encoding="utf-8")
+    PAGE.write_text(document(manifest), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8"), manifest), encoding="utf-8")
+    print(f"Written: {PAGE.relative_to(ROOT)}, and the table in {README.relative_to(ROOT)}")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(document(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"Written: {PAGE.relative_to(ROOT)}")
+    main()

@@ -20,7 +20,7 @@ from components.proof.user_table import table_outputs
 from components.schema import __main__ as schema_command
 from components.schema import ledger
 from components.settings import KEYS, SECRET_KEYS, ProofSettings
-from local.settings_reference import MANIFEST, PAGE, document
+from local.settings_reference import MANIFEST, PAGE, README, document, with_table
 
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -49,6 +49,15 @@ def test_settings_are_those_of_the_manifest() -> None:
     assert set(manifest()) == set(KEYS)
     secret = [row[0].strip("`") for row in rows("settings.md") if row[1].endswith(", secret")]
     assert set(secret) == SECRET_KEYS
+
+
+def test_the_table_in_the_readme_is_that_of_the_manifest() -> None:
+    manifest, readme = MANIFEST.read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
+    assert readme == with_table(readme, manifest), "make reference"
+    assert "| `hasuraCorsDomains` |" in readme
+    assert with_table(readme, manifest.replace("default: user\n", "default: member\n", 1)) != readme
+    with pytest.raises(ValueError, match="settings"):
+        with_table("no table", manifest)
 
 
 def test_another_default_is_another_page() -> None:
