@@ -154,7 +154,12 @@ def start(stack: str, environment: Mapping[str, str]) -> None:
 
 def require(stack: str, environment: Mapping[str, str]) -> None:
     if _listed(stack, environment) is None:
-        raise CommandError(f"There is no stack {stack} here yet. `make up` brings it up.")
+        backend = environment.get("PULUMI_BACKEND_URL", "that of `pulumi login`")
+        raise CommandError(
+            f"There is no stack {stack} here yet. `make up` brings it up. The backend is {backend}; one in another is "
+            'reached from a shell that names it: eval "$(make -s activate)", then export or unset PULUMI_BACKEND_URL '
+            "and export PULUMI_CONFIG_PASSPHRASE."
+        )
 
 
 def up(stack: str, environment: Mapping[str, str]) -> None:

@@ -37,13 +37,19 @@ def environment(project: Path | None = None, variables: Mapping[str, str] | None
 
     `project` is the root of a working copy (default: this one), `variables` the environment to build on
     (default: this process's). Makes the backend's folder. Before the set-up has run, the tools are not in it.
+    In a shell of `make activate` the backend is that of this shell.
     """
     root = PROJECT if project is None else project.resolve()
     given = os.environ if variables is None else variables
     tools = _toolset(root, given)
     entries = _entries(root, tools)
     kept = [entry for entry in given.get("PATH", "").split(os.pathsep) if entry and entry not in entries]
-    return {"PATH": os.pathsep.join([*entries, *kept]), **_settings(root, tools, given)}
+    settings = _settings(root, tools, given)
+    if given.get("CLERK_HASURA_PROJECT") == str(root):
+        # A shell of `make activate`: whoever has named another backend in it, or none, means that.
+        del settings["PULUMI_BACKEND_URL"]
+        settings |= {name: value for name, value in given.items() if name == "PULUMI_BACKEND_URL"}
+    return {"PATH": os.pathsep.join([*entries, *kept]), **settings}
 
 
 def _settings(root: Path, tools: toolset.Toolset | None, given: Mapping[str, str]) -> dict[str, str]:

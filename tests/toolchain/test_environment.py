@@ -44,6 +44,21 @@ def test_the_tools_come_first_and_nothing_of_the_users_is_used(here: SetUp) -> N
     assert toolchain.environment(folder, {**given, **found}) == found
 
 
+def test_a_shell_of_activate_may_name_another_backend(here: SetUp) -> None:
+    given = here.environment()
+    found = {**given, **toolchain.environment(here.folder, given)}
+    other = {**found, "PULUMI_BACKEND_URL": "s3://states"}
+    assert {**other, **toolchain.environment(here.folder, other)} == other
+    own_login = {name: value for name, value in found.items() if name != "PULUMI_BACKEND_URL"}
+    assert {**own_login, **toolchain.environment(here.folder, own_login)} == own_login
+    # Outside of such a shell, and in one of another working copy, the local stack's hold.
+    for project in ({}, {"CLERK_HASURA_PROJECT": "/elsewhere"}):
+        outside = {**given, **project, "PULUMI_BACKEND_URL": "s3://states"}
+        assert (
+            toolchain.environment(here.folder, outside)["PULUMI_BACKEND_URL"] == found["PULUMI_BACKEND_URL"]
+        )
+
+
 def test_before_the_set_up_there_are_settings_but_no_tools(tmp_path: Path) -> None:
     found = toolchain.environment(tmp_path, SetUp(tmp_path / "fresh").environment())
     assert "PULUMI_HOME" not in found
