@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from components.project_name import PROJECT
 from components.proof.exit_codes import INTERRUPTED, NOT_MADE
@@ -480,6 +481,8 @@ def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
 
 
 def _next_steps(out: Mapping[str, str]) -> str:
+    """What can be done now, for a stack with these outputs. Pure."""
+    here = urlsplit(out["clerkApiUrl"]).hostname == "127.0.0.1"
     return f"""
 The API is at {out["graphqlUrl"]}
 
@@ -490,12 +493,16 @@ The API is at {out["graphqlUrl"]}
   the outputs:            make outputs
   for a front end:        make env FILE=.env.local ENV_PREFIX=VITE_
   use stock Pulumi:       eval "$(make -s activate)"    then pulumi preview, up, refresh, destroy, stack output
+{_OWN_CLERK if here else ""}  take it down:           make down
+"""
+
+
+_OWN_CLERK: Final = """\
   use a Clerk application of yours instead of the local Clerk, in that shell:
     pulumi config set localClerk false
     pulumi config set clerkPublishableKey pk_test_...
     read -rs CLERK_SECRET_KEY && export CLERK_SECRET_KEY      # paste sk_test_..., press Enter
     pulumi up
-  take it down:           make down
 """
 
 

@@ -53,3 +53,9 @@ def test_an_adoption_asks_for_an_engine_and_for_a_passphrase_first(
 ) -> None:
     with pytest.raises(stack.CommandError, match=said):
         stack.adopt("prod", environment)
+
+
+@pytest.mark.parametrize(("api", "told"), [("http://127.0.0.1:9500", True), ("https://api.clerk.com", False)])
+def test_a_clerk_application_of_ones_own_is_proposed_where_there_is_none(api: str, told: bool) -> None:
+    said = stack._next_steps({"graphqlUrl": "http://127.0.0.1:8080/v1/graphql", "clerkApiUrl": api})
+    assert ("pulumi config set localClerk false" in said) is told
