@@ -39,6 +39,8 @@ def drawn(rows: Sequence[Row]) -> str:
         legend_at_bottom=True,
         print_values=True,
         show_y_guides=True,
+        # Where bars begin: without it at the shortest one's end.
+        zero=0.01,
         title="Ours as a multiple of the other (logarithmic; less is better)",
         value_formatter=lambda ratio: f"{ratio:.3g}",
     )
