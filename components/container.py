@@ -12,23 +12,22 @@ import pulumi_docker as docker
 
 from components.container_health import ContainerHealth
 from components.docker_command import Docker
+from components.hardening import (
+    DROPPED_CAPABILITIES,
+    FILES,
+    HEALTH_RETRIES,
+    HEALTH_TIMEOUT_SECONDS,
+    SECURITY_OPTIONS,
+    TMPFS,
+    docker_cpus,
+    go_duration,
+)
 from components.network import StackNetwork
 from components.network_attachment import NetworkAttachment
 from components.orphan import hand_over, make_way
 from components.pids_limit import PidsLimit
 from components.settings import Limits, Settings
 from components.volume_files import VolumeFiles
-
-FILES: Final = "/etc/clerk-hasura"
-"""Folder in a container for files that it is given."""
-
-TMPFS: Final[Mapping[str, str]] = {"/tmp": "size=64m,mode=1777"}  # noqa: S108 (the container's own)
-"""Path to mount options of what every container may write to, in memory."""
-
-SECURITY_OPTIONS: Final = ("no-new-privileges:true",)
-DROPPED_CAPABILITIES: Final = ("ALL",)
-HEALTH_TIMEOUT_SECONDS: Final = 5
-HEALTH_RETRIES: Final = 5
 
 _VENDORS_USERS: Final[Mapping[str, str]] = {
     "postgres": "999:999",
@@ -122,24 +121,6 @@ def log_options(settings: Settings) -> dict[str, str]:
     """How Docker rotates the log of a container."""
     shared = settings.containers
     return {"max-size": f"{shared.log_file_mb}m", "max-file": str(shared.log_files)}
-
-
-def go_duration(seconds: int) -> str:
-    """Seconds as Go prints them. Docker gives durations back in this form; another one would be a diff."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def docker_cpus(cpus: float) -> str | None:
-    """CPUs, in steps of a tenth, as the provider writes them when it reads a container back; None for no limit.
-
-    It prints nine decimals and cuts the zeros off, unless there are nine zeros in all, of which it keeps one.
-    """
-    if cpus == 0:
-        return None
-    text = f"{cpus:.9f}"
-    return f"{cpus:.1f}" if text.count("0") == 9 else text.rstrip("0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 
 from components import container
+from components.hardening import FILES
 from components.hasura.environment import SECRETS
 from components.hasura.service_definition import definition
 from components.hasura.serving import PART, PORT, Serving
@@ -38,7 +39,7 @@ def as_service(
     )
     plain = {name: str(value) for name, value in variables.items() if name not in SECRETS}
     secret = {name: value for name, value in variables.items() if name in SECRETS}
-    files = {f"{container.FILES}/{name}": content for name, content in database.files.items()}
+    files = {f"{FILES}/{name}": content for name, content in database.files.items()}
     [stack, part] = container.labels(settings, PART)
     made = definition(
         settings,

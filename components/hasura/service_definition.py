@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from components.container import (
+from components.container import Image
+from components.hardening import (
     DROPPED_CAPABILITIES,
     HEALTH_RETRIES,
     HEALTH_TIMEOUT_SECONDS,
-    Image,
     go_duration,
 )
 from components.settings import Settings

@@ -24,7 +24,9 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.container import (
+from components.container_health import NotHealthy, wait_until_healthy
+from components.docker_command import Docker, DockerError, configured
+from components.hardening import (
     DROPPED_CAPABILITIES,
     FILES,
     HEALTH_RETRIES,
@@ -33,8 +35,6 @@ from components.container import (
     TMPFS,
     docker_cpus,
 )
-from components.container_health import NotHealthy, wait_until_healthy
-from components.docker_command import Docker, DockerError, configured
 from components.provider_error import ProviderError, telling_plainly
 
 _told_plainly = telling_plainly(ProviderError, DockerError)

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components import container
+from components.hardening import FILES
 from components.hasura.serving import Serving
 from components.ingress.caddy_config import (
     ACME_CA_FILE,
@@ -68,7 +69,7 @@ class Caddy(pulumi.ComponentResource):
             prepared=prepared,
             network=network,
             environment={},
-            arguments=["caddy", "run", "--config", f"{container.FILES}/{CONFIG_FILE}"],
+            arguments=["caddy", "run", "--config", f"{FILES}/{CONFIG_FILE}"],
             health_test=container.http_health_test(f"http://{STATUS_ADDRESS}/"),
             limits=caddy.limits,
             ports=_ports(settings, caddy, serving),
@@ -81,7 +82,7 @@ class Caddy(pulumi.ComponentResource):
             f"{PART}-configuration",
             container=settings.docker_name(PART),
             container_id=service.container.id,
-            file=f"{container.FILES}/{CONFIG_FILE}",
+            file=f"{FILES}/{CONFIG_FILE}",
             digests=pulumi.Output.all(**files).apply(digests),
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[service.healthy, *prepared.ready], deleted_with=service.container
@@ -113,7 +114,7 @@ def _files(settings: Settings, caddy: CaddySettings, serving: Serving) -> dict[s
     config = caddy_config(
         serving,
         caddy.ingress,
-        files=container.FILES,
+        files=FILES,
         token_header=header.get("name") if header.get("type") == "CustomHeader" else None,
     )
     files: dict[str, pulumi.Input[str]] = {CONFIG_FILE: json.dumps(config, indent=2) + "\n"}

@@ -7,10 +7,12 @@ https://github.com/mholt/caddy-ratelimit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from components.hasura.serving import PORT, Serving
-from components.settings import IngressSettings
+
+if TYPE_CHECKING:
+    from components.settings import IngressSettings
 
 ADMIN_SOCKET: Final = "unix//tmp/caddy-admin.sock"
 """Caddy's own administration, within its container only."""

@@ -11,6 +11,7 @@ import pulumi_postgresql as postgresql
 
 from components import container
 from components.generated_secret import GeneratedSecret
+from components.hardening import FILES
 from components.network import StackNetwork
 from components.postgres.data_version import DATA
 from components.postgres.database import Database
@@ -81,7 +82,7 @@ class PostgresContainer(pulumi.ComponentResource):
             port=postgres.address.port,
             container=settings.docker_name("postgres"),
             container_id=service.container.id,
-            initial_file=f"{container.FILES}/{_PASSWORD_FILE}",
+            initial_file=f"{FILES}/{_PASSWORD_FILE}",
             initial=initial_password.value,
             password=superuser_password.value,
             opts=self._inside(service.healthy),
@@ -148,7 +149,7 @@ class PostgresContainer(pulumi.ComponentResource):
             network=network,
             environment={
                 "POSTGRES_USER": SUPERUSER,
-                "POSTGRES_PASSWORD_FILE": f"{container.FILES}/{_PASSWORD_FILE}",
+                "POSTGRES_PASSWORD_FILE": f"{FILES}/{_PASSWORD_FILE}",
                 "POSTGRES_INITDB_ARGS": "--data-checksums",
                 "PGDATA": DATA,
             },

@@ -19,7 +19,7 @@ class Database:
     :param data_url: by which the engine's container reaches the data database. A Pulumi secret, as all URLs here.
     :param metadata_url: the same for the catalog's.
     :param outside_url: by which the data database is reached from where the deployment runs.
-    :param files: name to content of files that the URLs name, in the folder `components.container.FILES`.
+    :param files: name to content of files that the URLs name, in the folder `components.hardening.FILES`.
     :param pooled: whether sessions may change hands between transactions, so that nothing may be prepared in one.
     :param ready: what must be there before an engine starts.
     :param retire_logins: to be called with what says that a new engine is healthy, and with that engine's id, so

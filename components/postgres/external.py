@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.container import FILES
+from components.hardening import FILES
 from components.postgres.database import Database
 from components.postgres.tls import CA_FILE, SYSTEMS_AUTHORITIES, tls_parameters
 from components.settings import ExternalPostgresSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 from pulumi.dynamic import (
@@ -25,9 +25,11 @@ from components.provider_error import ProviderError, telling_plainly
 from components.schema.directories import Schema
 from components.schema.metadata_deployment import wait_until_consistent
 from components.schema.problems import SchemaError
-from components.settings import Settings
 from components.swarm.document import Labels
 from components.swarm.manager import SwarmService
+
+if TYPE_CHECKING:
+    from components.settings import Settings
 
 CONSISTENT: Final = "each replica is consistent"
 """What the input `consistency` says; a refresh that finds otherwise names the replicas that are not."""

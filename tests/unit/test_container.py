@@ -11,7 +11,8 @@ from threading import Thread
 
 import pytest
 
-from components.container import configured_image, docker_cpus, go_duration, http_health_test
+from components.container import configured_image, http_health_test
+from components.hardening import docker_cpus, go_duration
 
 
 class _Answers(BaseHTTPRequestHandler):

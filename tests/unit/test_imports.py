@@ -12,12 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NOT_NEEDED = {"cryptography", "graphql", "httpx", "jwt", "psycopg", "rich", "stamina", "tenacity"}
 """The program describes; who speaks to Clerk, to the engine or to Postgres is a provider, when it has to."""
-PROVIDERS = (
-    "components.clerk.provider",
-    "components.postgres.logins",
-    "components.postgres.superuser",
-    "components.proof.provider",
-    "components.schema.provider",
+PROVIDERS = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "components").rglob("*.py")
+    if "(ResourceProvider):" in path.read_text(encoding="utf-8")
 )
 
 
@@ -48,7 +46,14 @@ def test_the_program_imports_no_client() -> None:
 
 @pytest.mark.parametrize("module", PROVIDERS)
 def test_a_provider_imports_its_client_when_it_is_called(module: str) -> None:
-    assert imported(module) & {*NOT_NEEDED, "pydantic"} == set()
+    """Nor the model of the settings, nor the SDKs of other providers."""
+    assert imported(module) & {*NOT_NEEDED, "pydantic", "pulumi_docker", "pulumi_postgresql"} == set()
+
+
+def test_the_providers_are_found() -> None:
+    assert {"components.clerk.provider", "components.schema.provider", "components.hasura.trial"} <= set(
+        PROVIDERS
+    )
 
 
 def test_what_a_client_needs_is_seen() -> None:
