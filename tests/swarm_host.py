@@ -35,6 +35,12 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 OWN: Final = "SWARM_HOST"
 """Environment variable: set where the Docker host is the tests' own."""
 _INSIDE: Final = "--inside"
+_NO_HOST: Final = 100
+"""Exit code inside where the daemon did not start; pytest has none above 5."""
+
+
+class NoHost(Exception):
+    """The daemon did not start. The text is the end of its log."""
 
 
 def is_own() -> bool:
@@ -68,7 +74,8 @@ def main(arguments: list[str]) -> int:
         generator.program()
         docker("save", "--output", str(archive), *_images())
         inside = [sys.executable, "-m", "tests.swarm_host", _INSIDE, folder, *arguments]
-        return subprocess.run(["unshare", "--net", *inside], cwd=ROOT, check=False).returncode
+        code = subprocess.run(["unshare", "--net", *inside], cwd=ROOT, check=False).returncode
+    return code if code != _NO_HOST else subprocess.run(arguments, check=False).returncode
 
 
 def _images() -> set[str]:
@@ -97,10 +104,16 @@ def _tell(line: str) -> None:
 
 def _inside(folder: Path, command: list[str]) -> int:
     _raise_loopback()
-    with _daemon(folder) as host:
-        os.environ |= {"DOCKER_HOST": host, OWN: "1"}
-        docker("load", "--quiet", "--input", str(folder / "images.tar"))
-        return subprocess.run(command, check=False).returncode
+    try:
+        with _daemon(folder) as host:
+            os.environ |= {"DOCKER_HOST": host, OWN: "1"}
+            docker("load", "--quiet", "--input", str(folder / "images.tar"))
+            return subprocess.run(command, check=False).returncode
+    except NoHost as error:
+        print(
+            f"No Docker host of their own for tests of a swarm: dockerd does not start.\n{error}", flush=True
+        )
+        return _NO_HOST
 
 
 def _raise_loopback() -> None:
@@ -134,7 +147,8 @@ def _daemon(folder: Path) -> Iterator[str]:
     ):
         try:
             wait_for(lambda: process.poll() is not None or endpoint.exists(), "the Docker daemon listens")
-            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            if process.poll() is not None:
+                raise NoHost(log.read_text(errors="replace")[-2000:])
             yield f"unix://{endpoint}"
         finally:
             process.send_signal(signal.SIGTERM)
