@@ -7,23 +7,21 @@ neither that it did nor what its log holds.
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import STOP_SECONDS, Docker, DockerError, configured
+from components.docker_command import STOP_SECONDS, Docker, DockerError
+from components.docker_provider import DockerProvider
 from components.provider_error import ProviderError, telling_plainly
 from components.start_failure import reason
 
@@ -167,16 +165,10 @@ def told(what: str, log: str, *, all_of_it: str, out_of_memory: bool = False) ->
     return f"{happened} The end of its log{f' (`{all_of_it}` shows all)' if all_of_it else ''}:\n{indented}"
 
 
-class ContainerHealthProvider(ResourceProvider):
+class ContainerHealthProvider(DockerProvider):
     """Inputs: ``container`` (its name), ``container_id``, ``seconds``, ``health`` (always ``healthy``). Outputs are
     the inputs. The state refers to this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Looks at the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

@@ -7,20 +7,18 @@ container and a service.
 from __future__ import annotations
 
 import json
-import os
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import Docker, DockerError
+from components.docker_provider import DockerProvider
 from components.provider_error import ProviderError, telling_plainly
 
 _told_plainly = telling_plainly(ProviderError, DockerError)
@@ -55,16 +53,10 @@ def attach(docker: Docker, container: str, network: str) -> None:
         )
 
 
-class NetworkAttachmentProvider(ResourceProvider):
+class NetworkAttachmentProvider(DockerProvider):
     """Inputs: ``container`` (its name), ``container_id``, ``network`` (its name), ``attached`` (always true). Outputs
     are the inputs. The state refers to this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Speaks to the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

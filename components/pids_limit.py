@@ -7,20 +7,18 @@ the processes of a user id on the whole machine, so stacks side by side would sh
 from __future__ import annotations
 
 import json
-import os
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import Docker, DockerError
+from components.docker_provider import DockerProvider
 from components.provider_error import ProviderError, telling_plainly
 
 _told_plainly = telling_plainly(ProviderError, DockerError)
@@ -51,16 +49,10 @@ def pids_limit(docker: Docker, container: str) -> int | None:
     return max(0, json.loads(answer.stdout) or 0)
 
 
-class PidsLimitProvider(ResourceProvider):
+class PidsLimitProvider(DockerProvider):
     """Inputs: ``container`` (its name), ``container_id``, ``pids``. Outputs are the inputs. The state refers to
     this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Speaks to the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

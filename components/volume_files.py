@@ -8,21 +8,19 @@ container's configuration or in a command line.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import Docker, DockerError
+from components.docker_provider import DockerProvider
 from components.provider_error import ProviderError, telling_plainly, warn
 
 _told_plainly = telling_plainly(ProviderError, DockerError)
@@ -76,16 +74,10 @@ def _sh(docker: Docker, volume: str, script: str, name: str, *, image: str, cont
     return answer.stdout
 
 
-class VolumeFilesProvider(ResourceProvider):
+class VolumeFilesProvider(DockerProvider):
     """Inputs: ``volume`` (its name), ``image``, ``owner``, ``files`` (name to content), ``digests``. Outputs are
     the inputs. The state refers to this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Speaks to the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

@@ -10,22 +10,20 @@ version, and each event is taken by one of them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
 from components.container_health import NotHealthy, wait_until_healthy
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import Docker, DockerError
+from components.docker_provider import DockerProvider
 from components.hardening import (
     DROPPED_CAPABILITIES,
     FILES,
@@ -163,18 +161,12 @@ _LEFT_ALONE: Final = (
 )
 
 
-class EngineTrialProvider(ResourceProvider):
+class EngineTrialProvider(DockerProvider):
     """Inputs: what ENGINE names; ``name`` of the container on trial, ``stack_label`` and ``part_label`` (NAME=VALUE)
     by which one that was left is found; ``serving`` (the part label of the engine that serves); ``seconds`` to wait,
     ``interval`` of health checks, ``stop_seconds``. Outputs are the inputs. The state refers to this class by its
     import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Speaks to the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import Docker, DockerError
+from components.docker_provider import DockerProvider
 from components.ingress.caddy_config import ADMIN_SOCKET
 from components.provider_error import ProviderError, telling_plainly
 
@@ -40,16 +37,10 @@ def reload(docker: Docker, container: str, file: str) -> None:
         )
 
 
-class CaddyReloadProvider(ResourceProvider):
+class CaddyReloadProvider(DockerProvider):
     """Inputs: ``container`` (its name), ``container_id``, ``file`` (path of the configuration in it), ``digests``
     (name to SHA-256 of its files). Outputs are the inputs. The state refers to this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Speaks to the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

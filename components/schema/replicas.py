@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from typing import TYPE_CHECKING, Final
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import DockerError
+from components.docker_provider import DockerProvider
 from components.hasura.client import HasuraClient
 from components.hasura.serving import PART
 from components.provider_error import ProviderError, telling_plainly
@@ -48,18 +46,12 @@ _PROPS = (
 )
 
 
-class ReplicasProvider(ResourceProvider):
+class ReplicasProvider(DockerProvider):
     """Inputs: ``endpoint`` (where Caddy answers for each replica, as `components.ingress.caddy_config` says),
     ``stack``, ``service`` and ``label`` of the service,
     ``revision``, ``replicas``, ``metadata`` (a digest), ``consistency`` (always CONSISTENT), ``seconds`` to wait.
     Outputs are the inputs. The state refers to this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Asks the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

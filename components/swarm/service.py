@@ -7,22 +7,20 @@ again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.docker_command import Docker, DockerError, configured
+from components.docker_command import DockerError
+from components.docker_provider import DockerProvider
 from components.provider_error import ProviderError, telling_plainly
 from components.swarm.document import Labels, differences
 from components.swarm.manager import SwarmService as Manager
@@ -37,19 +35,13 @@ _INPUTS: Final = (*_MEANT, "seconds")
 _OUTPUTS: Final = ("revision", "secret_names", "specification")
 
 
-class SwarmServiceProvider(ResourceProvider):
+class SwarmServiceProvider(DockerProvider):
     """Inputs: ``stack`` and ``service``, the parts of its name; ``label`` (NAME=VALUE of what belongs to the stack);
     ``definition`` (the service in the form of a Compose file); ``network`` (a name); ``secrets`` (file to content) and
     ``owner`` (who may read them); ``seconds`` (how long one replica may take); ``in_force`` (always AS_DEPLOYED).
     Outputs are the inputs and ``revision``, ``secret_names`` (file to name), ``specification`` (Swarm's own). The
     state refers to this class by its import path.
     """
-
-    _docker: Docker = Docker()
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Speaks to the Docker host that the stack's configuration names."""
-        self._docker = configured(lambda key: req.config.get(f"docker:{key}"), os.environ)
 
     @_told_plainly
     def create(self, props: dict[str, object]) -> CreateResult:

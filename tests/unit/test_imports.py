@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ NOT_NEEDED = {"cryptography", "graphql", "httpx", "jwt", "psycopg", "rich", "sta
 PROVIDERS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (ROOT / "components").rglob("*.py")
-    if "(ResourceProvider):" in path.read_text(encoding="utf-8")
+    if re.search(r"\((Resource|Docker)Provider\):", path.read_text(encoding="utf-8"))
 )
 
 
