@@ -26,6 +26,9 @@ from components.schema.problems import Problem, SchemaError
 
 SCHEMA = "migration_ledger"
 TABLE = f"{SCHEMA}.migration"
+REFUSE = f"{SCHEMA}.refuse"
+"""A function of two texts, SQLSTATE and message, that fails with them. So what must not be is one plain query that finds
+no row; a `do` block for each would be compiled for each."""
 LOCK_KEYS = (0x636C6572, 0x6B686173)
 """Two integers that name the deployment lock among the advisory locks of a database ("clerkhas" in ASCII)."""
 
@@ -197,7 +200,7 @@ def create(timeouts: Timeouts) -> str:
         # the session may still remember that there was no such schema.
         "select from pg_catalog.pg_namespace limit 0;\n"
         + _unless_there(
-            TABLE,
+            f"regclass('{TABLE}')",
             f"if pg_catalog.to_regnamespace('{SCHEMA}') is null then create schema {SCHEMA}; end if;\n"
             f"create table {TABLE} (\n"
             "    source text not null,\n"
@@ -214,47 +217,43 @@ def create(timeouts: Timeouts) -> str:
             ");\n"
             f"comment on table {TABLE} is 'Migrations that ran here; written in their own transactions.';\n",
         )
+        + _unless_there(
+            f"regprocedure('{REFUSE}(text, text)')",
+            f"create function {REFUSE}(code text, reason text) returns text language plpgsql as $refuse$ begin\n"
+            "raise exception using errcode = code, message = reason;\nend $refuse$;\n"
+            f"comment on function {REFUSE} is 'Fails with an SQLSTATE and a message.';\n",
+        )
     )
 
 
-def _unless_there(table: str, statements: str) -> str:
+def _unless_there(found: str, statements: str) -> str:
+    """`found` is what `pg_catalog.to_` finds, or null."""
     return (
-        f"do $ledger$ begin\nif pg_catalog.to_regclass('{table}') is null then\n{statements}"
-        "end if;\nend $ledger$;\n"
+        f"do $ledger$ begin\nif pg_catalog.to_{found} is null then\n{statements}end if;\nend $ledger$;\n"
     )
 
 
 def guard(source: str, version: int, *, out_of_order: bool, after: int | None = None) -> str:
     """Raise when `version` is recorded already, when `after` is not recorded (any more) or, unless `out_of_order`, when
     a newer one is. What was rolled back counts as never recorded."""
-    where = f"from {TABLE} where source = {literal(source)} and state <> 'rolled back'"
-    newer = "" if out_of_order else _nothing_newer(source, version)
-    gone = (
-        ""
-        if after is None
-        else (
-            f"if not exists (select 1 {where} and version = {after}) then\n"
-            f"raise exception using errcode = '{PREDECESSOR_GONE}', "
-            f"message = 'version {after} is not in the ledger any more';\nend if;\n"
+    where = _recorded(source)
+    recorded = f"'{ALREADY_RECORDED}', 'version {version} is in the ledger already'"
+    if out_of_order:
+        refused = f"select {REFUSE}({recorded}) {where} and version = {version};\n"
+    else:
+        newer = f"{REFUSE}('{NEWER_RECORDED}', 'a newer version than {version} is in the ledger')"
+        refused = (
+            f"select case version when {version} then {REFUSE}({recorded}) else {newer} end "
+            f"{where} and version >= {version} order by version limit 1;\n"
         )
-    )
-    return (
-        "do $guard$ begin\n"
-        f"if exists (select 1 {where} and version = {version}) then\n"
-        f"raise exception using errcode = '{ALREADY_RECORDED}', "
-        f"message = 'version {version} is in the ledger already';\nend if;\n"
-        f"{newer}{gone}delete from {TABLE} where source = {literal(source)} and version = {version};\n"
-        "end $guard$;\n"
-    )
+    if after is not None:
+        gone = f"'{PREDECESSOR_GONE}', 'version {after} is not in the ledger any more'"
+        refused += f"select {REFUSE}({gone}) where not exists (select 1 {where} and version = {after});\n"
+    return f"{refused}delete from {TABLE} where source = {literal(source)} and version = {version};\n"
 
 
-def _nothing_newer(source: str, version: int) -> str:
-    return (
-        f"if exists (select 1 from {TABLE} where source = {literal(source)} and state <> 'rolled back' "
-        f"and version > {version}) then\n"
-        f"raise exception using errcode = '{NEWER_RECORDED}', "
-        f"message = 'a newer version than {version} is in the ledger';\nend if;\n"
-    )
+def _recorded(source: str) -> str:
+    return f"from {TABLE} where source = {literal(source)} and state <> 'rolled back'"
 
 
 def insert(
@@ -353,12 +352,10 @@ def progress(source: str, versions: Sequence[int]) -> str:
 def confirm(source: str, version: int) -> str:
     """The last statement of a migration, which fails where the row is not there any more. Its answer is empty,
     whatever the file's own last answer was."""
+    gone = f"'{RECORD_GONE}', 'the migration took the record of version {version} out of the ledger'"
     return (
-        "do $guard$ begin\n"
-        f"if not exists (select 1 from {TABLE} where source = {literal(source)} and version = {version}) then\n"
-        f"raise exception using errcode = '{RECORD_GONE}', "
-        f"message = 'the migration took the record of version {version} out of the ledger';\n"
-        "end if;\nend $guard$;\n"
+        f"select {REFUSE}({gone}) where not exists "
+        f"(select 1 from {TABLE} where source = {literal(source)} and version = {version});\n"
     )
 
 
@@ -407,7 +404,7 @@ def create_seeds(timeouts: Timeouts) -> str:
     """Make the table of seeds where it is missing: one row a file, with the checksum that was last
     applied."""
     return create(timeouts) + _unless_there(
-        SEED_TABLE,
+        f"regclass('{SEED_TABLE}')",
         f"create table {SEED_TABLE} (\n"
         "    source text not null,\n"
         "    name text not null,\n"
@@ -428,10 +425,7 @@ def record_seed(source: str, name: str, checksum: str, *, stack: str) -> str:
     """Write a seed's row, raising when this checksum is there already."""
     where = f"where source = {literal(source)} and name = {literal(name)} and checksum = {literal(checksum)}"
     return (
-        "do $guard$ begin\n"
-        f"if exists (select 1 from {SEED_TABLE} {where}) then\n"
-        f"raise exception using errcode = '{ALREADY_RECORDED}', message = 'the seed is applied already';\n"
-        "end if;\nend $guard$;\n"
+        f"select {REFUSE}('{ALREADY_RECORDED}', 'the seed is applied already') from {SEED_TABLE} {where};\n"
         f"insert into {SEED_TABLE} (source, name, checksum, stack) "
         f"values ({literal(source)}, {literal(name)}, {literal(checksum)}, {literal(stack)}) "
         "on conflict (source, name) do update set checksum = excluded.checksum, "
@@ -456,12 +450,13 @@ def begin_removal(source: str, version: int) -> str:
 
 
 def _marked(source: str, version: int, change: str, condition: str) -> str:
+    newer = f"'{NEWER_RECORDED}', 'a newer version than {version} is in the ledger'"
+    gone = f"'{ALREADY_RECORDED}', 'version {version} is not in the ledger any more'"
     return (
-        f"do $guard$ begin\n{_nothing_newer(source, version)}"
-        f"update {TABLE} set {change} "
-        f"where source = {literal(source)} and version = {version} and {condition};\n"
-        f"if not found then raise exception using errcode = '{ALREADY_RECORDED}', "
-        f"message = 'version {version} is not in the ledger any more';\nend if;\nend $guard$;\n"
+        f"select {REFUSE}({newer}) {_recorded(source)} and version > {version} limit 1;\n"
+        f"with marked as (update {TABLE} set {change} "
+        f"where source = {literal(source)} and version = {version} and {condition} returning version)\n"
+        f"select {REFUSE}({gone}) where not exists (select 1 from marked);\n"
     )
 
 

@@ -128,6 +128,9 @@ def test_the_ledger_is_as_it_is_made() -> None:
     assert [(row[0].strip("`"), row[1]) for row in rows("ledger.md") if row[1] in kinds] == columns
     for word in (*get_args(ledger.Origin), *get_args(ledger.State), ledger.TABLE, ledger.SEED_TABLE):
         assert f"`{word}`" in text
+    signature = re.search(r"create function (\S+\(.*?\))", made)
+    assert signature
+    assert f"`{signature[1]}`" in text
     assert str(ledger.LOCK_KEYS) in text
 
 
