@@ -330,6 +330,7 @@ CASES: dict[str, Case] = {
     "apply-500": apply_500,
     "apply-300-far-away": apply_300_far_away,
     "one-more": one_more,
+    "one-more-up": whole_stack.one_more,
     "metadata-1000": metadata_1000,
     "preview": whole_stack.preview,
     "second-up": whole_stack.second_up,

@@ -16,6 +16,7 @@ import yaml
 from benchmarks.bench import Bench, Failed
 from benchmarks.case import OURS, Told, row, row_of_missing
 from benchmarks.peers import Peer
+from benchmarks.project import Project
 from benchmarks.report import Row
 from benchmarks.rounds import Rival, alternate
 from components.container import http_health_test
@@ -84,6 +85,32 @@ def second_up(parts: Bench, rounds: int, told: Told) -> list[Row]:
         )
     goal = "at most 1.5 times"
     return [row(times, rounds, work="second make up", against=against, goal=goal, at_most=1.5)]
+
+
+def one_more(parts: Bench, rounds: int, told: Told) -> list[Row]:
+    """`pulumi up` with one new migration on 500, against the same command with nothing to do."""
+    with _dev_stack(parts.folder, told) as stack:
+        project = Project(root=stack.folder)
+        # The stack's own migration is version 0.
+        project.migration(1, "create table ran (version bigint);\n")
+        project.rows(500, first=2)
+        newest = [502]
+
+        def write_one() -> None:
+            project.rows(1, first=newest[0])
+            newest[0] += 1
+
+        def up() -> None:
+            _done(stack.pulumi("up", "--yes"))
+
+        told("apply 500")
+        up()
+        against = "pulumi up, nothing to do"
+        times = alternate(
+            [Rival(name=OURS, run=up, prepare=write_one), Rival(name=against, run=up)], rounds, told
+        )
+    work, goal = "pulumi up with one new migration on 500", "at most 1.5 times"
+    return [row(times, rounds, work=work, against=against, goal=goal, at_most=1.5)]
 
 
 def first_up(parts: Bench, rounds: int, told: Told) -> list[Row]:
