@@ -27,8 +27,8 @@ from components.schema.problems import Problem, SchemaError
 SCHEMA = "migration_ledger"
 TABLE = f"{SCHEMA}.migration"
 REFUSE = f"{SCHEMA}.refuse"
-"""A function of two texts, SQLSTATE and message, that fails with them. So what must not be is one plain query that finds
-no row; a `do` block for each would be compiled for each."""
+"""A function of two texts, SQLSTATE and message, that fails with them. So whatever must not be is a plain query that
+finds no row; a `do` block would be compiled again for each migration."""
 LOCK_KEYS = (0x636C6572, 0x6B686173)
 """Two integers that name the deployment lock among the advisory locks of a database ("clerkhas" in ASCII)."""
 
@@ -228,9 +228,7 @@ def create(timeouts: Timeouts) -> str:
 
 def _unless_there(found: str, statements: str) -> str:
     """`found` is what `pg_catalog.to_` finds, or null."""
-    return (
-        f"do $ledger$ begin\nif pg_catalog.to_{found} is null then\n{statements}end if;\nend $ledger$;\n"
-    )
+    return f"do $ledger$ begin\nif pg_catalog.to_{found} is null then\n{statements}end if;\nend $ledger$;\n"
 
 
 def guard(source: str, version: int, *, out_of_order: bool, after: int | None = None) -> str:

@@ -73,6 +73,15 @@ def test_applies_in_order_and_once(engine: Engine, project: Project) -> None:
     assert run(engine).done == []
 
 
+def test_a_ledger_of_before_its_function_gets_it(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    run(engine)
+    engine.rows(f"drop function {sql_of.REFUSE}(text, text)")
+    project.migration("2_more", "alter table users add note text;")
+    assert run(engine).done == ["applied default/2_more"]
+    assert engine.rows(f"select to_regproc('{sql_of.REFUSE}') is not null") == [(True,)]
+
+
 def test_nothing_to_do_writes_nothing(engine: Engine, project: Project) -> None:
     project.migration("1_users", USERS)
     run(engine)
