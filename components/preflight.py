@@ -15,8 +15,10 @@ from components import access, debug_log, docker_command, host, production, sett
 from components.clerk import claims, instance_check, keys
 from components.clerk.errors import ClerkError
 from components.docker_command import Docker
+from components.hasura import environment as engine_environment
 from components.postgres import check as database_check
 from components.schema.directories import Schema, read_schema
+from components.schema.environment_variables import not_given
 from components.schema.prepared_statements import prepared_statements
 from components.schema.problems import SchemaError
 
@@ -89,7 +91,7 @@ def _configured() -> tuple[dict[str, object], frozenset[str]]:
     }
     return config, frozenset(
         key
-        for key in settings.SECRET_KEYS | settings.SHOWN_KEYS
+        for key in settings.SECRET_KEYS | settings.MAYBE_SECRET_KEYS | settings.SHOWN_KEYS
         if runtime_config.is_config_secret(prefix + key)
     )
 
@@ -160,10 +162,9 @@ def check(
     except SchemaError as error:
         problems += map(str, error.problems)
     if parsed is not None and schema is not None:
-        for misfit in access.findings(
-            wanted, schema.metadata, namespace=parsed.clerk.template.claims_namespace
-        ):
-            (problems if misfit.severity == "error" else warnings).append(str(misfit))
+        errors, remarks = _about_metadata(parsed, schema, wanted)
+        problems += errors
+        warnings += remarks
     if parsed is not None:
         problems += map(str, production.problems(parsed))
         warnings += production.warnings(parsed)
@@ -186,6 +187,23 @@ def check(
     if problems or parsed is None or schema is None:
         raise PreflightError(problems)
     return Checked(settings=parsed, schema=schema, claims=wanted, warnings=tuple(warnings))
+
+
+def _about_metadata(
+    parsed: settings.Settings, schema: Schema, wanted: claims.Claims
+) -> tuple[list[str], list[str]]:
+    """What does not fit between the metadata, the tokens and the engine's environment: errors, and what is only told.
+
+    Of the environment of an engine that somebody else runs nothing is known.
+    """
+    found = access.findings(wanted, schema.metadata, namespace=parsed.clerk.template.claims_namespace)
+    lacking = (
+        [] if parsed.external_engine else not_given(schema.metadata, engine_environment.names(parsed.hasura))
+    )
+    return (
+        [str(misfit) for misfit in found if misfit.severity == "error"],
+        [*(str(misfit) for misfit in found if misfit.severity != "error"), *map(str, lacking)],
+    )
 
 
 def ask_clerk(clerk: settings.ClerkSettings, secret_key: str) -> instance_check.InstanceFacts:

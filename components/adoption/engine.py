@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from components.hasura.client import (
     AnswerLost,
@@ -20,11 +18,6 @@ from components.schema.baseline import ROWS_OPTIONS, SCHEMA_OPTIONS, Baseline, b
 from components.schema.deployment import read_states
 from components.schema.plan import SourceState
 from components.schema.problems import Problem, SchemaError
-
-OWN_VARIABLES: Final = frozenset({"HASURA_GRAPHQL_DATABASE_URL", "HASURA_GRAPHQL_METADATA_DATABASE_URL"})
-"""What the engine of this project's own container is given of those that metadata may name."""
-_VARIABLE_KEYS: Final = re.compile(r"(^|_)from_env$")
-_IN_TEXT: Final = re.compile(r"\{\{\s*([A-Z][A-Z0-9_]*)\s*\}\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,25 +91,6 @@ def schema_of(client: HasuraClient, found: EngineFound, source: str) -> Baseline
                 )
             ]
         ) from None
-
-
-def variables(metadata: JsonObject) -> tuple[str, ...]:
-    """The variables of the engine's environment that metadata reads, but for those of this project's own containers."""
-    return tuple(sorted(set(_variables(metadata)) - OWN_VARIABLES))
-
-
-def _variables(value: Json) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if _VARIABLE_KEYS.search(key) and isinstance(item, str):
-                yield item
-            else:
-                yield from _variables(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _variables(item)
-    elif isinstance(value, str) and "{{" in value:
-        yield from _IN_TEXT.findall(value)
 
 
 def _dump(client: HasuraClient, source: str, options: tuple[str, ...]) -> str:

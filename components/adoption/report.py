@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.adoption.checkout import Files, Local
-from components.adoption.engine import EngineFound, variables
+from components.adoption.engine import EngineFound
 from components.adoption.history import History
 from components.adoption.template import TemplateFound
+from components.schema.environment_variables import variables
 from components.schema.metadata_export import Export
 from components.schema.plan import SourceState
+from components.settings.engine_keys import ENGINES_OWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Adoption:
 
 def _about_engine(found: EngineFound) -> list[str]:
     """What is carried as it is and will not do, or is not carried."""
-    named = variables(found.metadata)
+    named = [name for name in variables(found.metadata) if not name.startswith(ENGINES_OWN)]
     return [
         *(
             f"inconsistent now, and the first `up` refuses it: {o.name}: {o.reason}"
@@ -41,8 +43,8 @@ def _about_engine(found: EngineFound) -> list[str]:
         ),
         *(
             [
-                f"the metadata reads {', '.join(named)} of the engine's environment, which an engine in this project's "
-                "own container is not given"
+                f"the metadata reads {', '.join(named)} of the engine's environment; an engine in a container of this "
+                "project's own is given them by engineEnvironment"
             ]
             if named
             else []

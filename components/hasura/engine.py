@@ -71,7 +71,8 @@ class HasuraEngine(pulumi.ComponentResource):
                 admin_secret=self.admin_secret,
                 jwt_secret=self.jwt_secret,
                 pooled=database.pooled,
-            ),
+            )
+            | {name: pulumi.Output.secret(text) for name, text in settings.hasura.environment.items()},
             after=[*database.ready, *after],
             parent=self,
         )

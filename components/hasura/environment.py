@@ -19,7 +19,7 @@ SECRETS: Final = frozenset(
         "HASURA_GRAPHQL_JWT_SECRET",
     }
 )
-"""The variables whose values are secret. All others may be shown."""
+"""The variables of the program's own whose values are secret. Its others may be shown."""
 
 
 def environment(
@@ -31,7 +31,7 @@ def environment(
     jwt_secret: Text,
     pooled: bool,
 ) -> dict[str, Text | str]:
-    """Environment variables of the engine.
+    """Environment variables of the engine, but for those of ``engineEnvironment``.
 
     The four values that carry secrets are passed through untouched, so they may be plain text or Pulumi outputs.
 
@@ -68,6 +68,19 @@ def environment(
         **({"HASURA_GRAPHQL_USE_PREPARED_STATEMENTS": "false"} if pooled else {}),
         **cors,
     }
+
+
+def names(settings: HasuraSettings) -> frozenset[str]:
+    """The variables that an engine of these settings has, those of ``engineEnvironment`` among them."""
+    own = environment(
+        settings, database_url="", metadata_database_url="", admin_secret="", jwt_secret="", pooled=False
+    )
+    return frozenset({*own, *settings.environment})
+
+
+def secret_names(settings: HasuraSettings) -> frozenset[str]:
+    """Those of them whose values nobody may see. Of ``engineEnvironment`` that is each: one may be a password."""
+    return SECRETS | frozenset(settings.environment)
 
 
 def _flag(value: bool) -> str:

@@ -8,7 +8,7 @@ import pulumi
 
 from components import container
 from components.hardening import FILES
-from components.hasura.environment import SECRETS
+from components.hasura.environment import secret_names
 from components.hasura.service_definition import definition
 from components.hasura.serving import PART, PORT, Serving
 from components.network import StackNetwork
@@ -37,8 +37,9 @@ def as_service(
     prepared = container.prepare(
         PART, settings=settings, image=image, opts=pulumi.ResourceOptions(parent=parent)
     )
-    plain = {name: str(value) for name, value in variables.items() if name not in SECRETS}
-    secret = {name: value for name, value in variables.items() if name in SECRETS}
+    hidden = secret_names(settings.hasura)
+    plain = {name: str(value) for name, value in variables.items() if name not in hidden}
+    secret = {name: value for name, value in variables.items() if name in hidden}
     files = {f"{FILES}/{name}": content for name, content in database.files.items()}
     [stack, part] = container.labels(settings, PART)
     made = definition(

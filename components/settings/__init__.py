@@ -7,7 +7,7 @@ here reads a file, the network or Pulumi, so every rule can be tested as data.
 from components.settings.database_url import DatabaseUrl
 from components.settings.problems import Problem, SettingsError
 from components.settings.reading import parse
-from components.settings.stack_config import KEYS, SECRET_KEYS, SHOWN_KEYS
+from components.settings.stack_config import KEYS, MAYBE_SECRET_KEYS, SECRET_KEYS, SHOWN_KEYS
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
     LOOPBACK,
@@ -33,6 +33,7 @@ __all__ = [
     "KEYS",
     "LOCAL_CLERK_CONTAINER_PORT",
     "LOOPBACK",
+    "MAYBE_SECRET_KEYS",
     "PUBLIC_PASSPHRASE",
     "SECRET_KEYS",
     "SHOWN_KEYS",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -44,6 +46,7 @@ OF_OWN_CONTAINERS: Final[Mapping[str, object]] = {
     "hasuraConsole": False,
     "hasuraDevMode": False,
     "hasuraLogLevel": "info",
+    "engineEnvironment": {},
     "jwtAllowedSkew": 0,
     "ingress": False,
     "ingressDomain": "",
@@ -122,5 +125,84 @@ def own_engine_problems(parsed: StackConfig) -> list[Problem]:
     ]
 
 
+RESPONSIBLE: Final[Mapping[str, str]] = {
+    "HASURA_GRAPHQL_DATABASE_URL": "databaseUrl",
+    "HASURA_GRAPHQL_METADATA_DATABASE_URL": "metadataDatabaseUrl",
+    "HASURA_GRAPHQL_ADMIN_SECRET": "secretsRotation",
+    "HASURA_GRAPHQL_ACCESS_KEY": "secretsRotation",
+    "HASURA_GRAPHQL_JWT_SECRET": "clerkPublishableKey",
+    "HASURA_GRAPHQL_PG_CONNECTIONS": "hasuraConnections",
+    "HASURA_GRAPHQL_ENABLE_CONSOLE": "hasuraConsole",
+    "HASURA_GRAPHQL_DEV_MODE": "hasuraDevMode",
+    "HASURA_GRAPHQL_ENABLED_APIS": "hasuraConsole",
+    "HASURA_GRAPHQL_GRACEFUL_SHUTDOWN_TIMEOUT": "hasuraStopSeconds",
+    "HASURA_GRAPHQL_LOG_LEVEL": "hasuraLogLevel",
+    "HASURA_GRAPHQL_USE_PREPARED_STATEMENTS": "databasePooler",
+    "HASURA_GRAPHQL_CORS_DOMAIN": "hasuraCorsDomains",
+    "HASURA_GRAPHQL_DISABLE_CORS": "hasuraCorsDomains",
+    "HASURA_GRAPHQL_SERVER_PORT": "hasuraPort",
+}
+"""Variables that configure the engine itself, and the key that decides on each."""
+
+ENGINES_OWN: Final = "HASURA_GRAPHQL_"
+"""How the names begin by which the engine itself is configured."""
+_PROCESSES_OWN: Final = re.compile(r"PATH|LD_[A-Z_]*")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a shell can export: POSIX.1-2017, base definitions 3.235 "Name"."""
+
+
+def environment_problems(given: object) -> list[Problem]:
+    """What is wrong with the variables of ``engineEnvironment``, without a word of their values.
+
+    :param given: the key's value, an object or JSON text. What is neither is another rule's to tell.
+    """
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return []
+    if not isinstance(given, dict):
+        return []
+    return [
+        Problem(
+            key=f"engineEnvironment.{name}",
+            what=wrong[0],
+            write=wrong[1] or f"pulumi config rm --path 'engineEnvironment[\"{name}\"]'",
+        )
+        for name, value in given.items()
+        for wrong in _wrong_with(str(name), value)
+    ]
+
+
+def environment_texts(given: Mapping[str, object]) -> dict[str, str]:
+    """The variables as texts: `pulumi config set --path` makes numbers and truth values of what looks like one."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+
+
+def _wrong_with(name: str, value: object) -> list[tuple[str, str]]:
+    """What is wrong, and what to do about it where that is not to remove the variable."""
+    wrong = []
+    if name.startswith(ENGINES_OWN):
+        key = RESPONSIBLE.get(name)
+        wrong.append(
+            (f"configures the engine itself, and {key} decides on it", "")
+            if key
+            else ("configures the engine itself, which this project does", "")
+        )
+    elif not _VARIABLE.fullmatch(name):
+        wrong.append(("is not a name that a variable can have: letters, digits and _, no digit first", ""))
+    elif _PROCESSES_OWN.fullmatch(name):
+        wrong.append(("decides on which programs and libraries run in the container", ""))
+    path = f"'engineEnvironment[\"{name}\"]'"
+    again = f"pulumi config set --path {path} VALUE    # with --secret, where nobody may see it"
+    if isinstance(value, float) or not isinstance(value, str | int):
+        wrong.append(("is not a text", again))
+    elif value == "":
+        wrong.append(("is empty, which a variable of a service cannot be", again))
+    elif isinstance(value, str) and any(character in value for character in "\n\r\0"):
+        wrong.append(("holds more than one line, which no environment file can carry", again))
+    return wrong
+
+
 def _plain(value: object) -> object:
-    return value if isinstance(value, str | int | tuple) else str(value)
+    return value if isinstance(value, str | int | tuple | dict) else str(value)

@@ -12,10 +12,17 @@ from components.clerk.claims import Claims, Json
 from components.project_name import PROJECT
 from components.settings.clerk_keys import key_problems
 from components.settings.database_keys import external_postgres, is_external
+from components.settings.engine_keys import environment_problems, environment_texts
 from components.settings.ingress_keys import caddy
 from components.settings.problems import Problem, SettingsError
 from components.settings.relations import ports, relation_problems
-from components.settings.stack_config import SECRET_KEYS, SHOWN_KEYS, StackConfig, value_problems
+from components.settings.stack_config import (
+    MAYBE_SECRET_KEYS,
+    SECRET_KEYS,
+    SHOWN_KEYS,
+    StackConfig,
+    value_problems,
+)
 from components.settings.values import (
     LOCAL_CLERK_CONTAINER_PORT,
     LOOPBACK,
@@ -84,7 +91,7 @@ def parse(
                 else "use a stack with a passphrase of its own"
             ),
         )
-        for key in sorted(SECRET_KEYS & encrypted)
+        for key in sorted((SECRET_KEYS | MAYBE_SECRET_KEYS) & encrypted)
         if public and config.get(key)
     ]
     try:
@@ -94,7 +101,14 @@ def parse(
         # Rules between keys need only the fields that are valid, so they still run on the rest.
         wrong = {problem.key for problem in invalid}
         raise SettingsError(
-            [*invalid, *in_plain_text, *shown, *exposed, *key_problems(config, wrong, environment)]
+            [
+                *invalid,
+                *in_plain_text,
+                *shown,
+                *exposed,
+                *key_problems(config, wrong, environment),
+                *environment_problems(config.get("engineEnvironment")),
+            ]
         ) from None
     as_given = parsed.model_dump(by_alias=True)
     if problems := [
@@ -102,6 +116,7 @@ def parse(
         *shown,
         *exposed,
         *key_problems(as_given, set(), environment),
+        *environment_problems(parsed.engine_environment),
         *relation_problems(parsed, stack),
     ]:
         raise SettingsError(problems, _provisional(parsed, problems, stack, public))
@@ -232,6 +247,7 @@ def _settings(parsed: StackConfig, stack: str, *, public_passphrase: bool) -> Se
                 allowed_skew=parsed.jwt_allowed_skew,
                 header=parsed.jwt_header,
             ),
+            environment=environment_texts(parsed.engine_environment),
         ),
         caddy=caddy(parsed, published),
         schema=SchemaSettings(

@@ -204,6 +204,7 @@ class StackConfig(BaseModel):
     hasura_console: bool
     hasura_dev_mode: bool
     hasura_log_level: Literal["debug", "info", "warn", "error"]
+    engine_environment: JsonObject = Field(repr=False)
     jwt_audience: StringList
     jwt_allowed_skew: Annotated[int, Field(ge=0, le=300)]
     jwt_header: Annotated[dict[str, str], BeforeValidator(_structured), AfterValidator(_header)]
@@ -262,6 +263,10 @@ SECRET_KEYS: frozenset[str] = frozenset(
     }
 )
 """Keys whose value may only be set with `pulumi config set --secret`."""
+
+
+MAYBE_SECRET_KEYS: frozenset[str] = frozenset({"engineEnvironment"})
+"""Keys whose values may be secret and need not be. They are treated as secret in any case."""
 
 
 SHOWN_KEYS: frozenset[str] = frozenset({"jwtTemplateClaims", "proofRow"})

@@ -156,7 +156,8 @@ class JwtSettings:
 class HasuraSettings:
     """The Hasura engine. ``admin_url`` is where the deployment reaches its admin API; ``dumps``: it may be asked
     for dumps of its databases (``backupDirectory``). ``replicas`` is how many serve at once as a service of Docker
-    Swarm, 0 for one in a plain container; ``placement`` which nodes run them.
+    Swarm, 0 for one in a plain container; ``placement`` which nodes run them. ``environment`` are the variables that
+    metadata reads, name to value; any of them may be secret.
     """
 
     image: str
@@ -173,6 +174,7 @@ class HasuraSettings:
     dumps: bool
     log_level: str
     jwt: JwtSettings
+    environment: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,8 @@ CONFIG: dict[str, str | None] = {
     "ingressRequestsPerMinute": "0",
 }
 REPLICAS = 3
+SHOP = "http://shop.example.test/a b"
+"""A variable of the engine's environment, with a space that none of the ways there may lose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +141,7 @@ def begin(project: ProjectCopy) -> None:
     own.write_text("\n".join(lines) + "\n")
     project.environment["PULUMI_CONFIG_PASSPHRASE"] = uuid.uuid4().hex
     project.run("pulumi", "stack", "init", project.stack).ok()
+    project.pulumi("config", "set", "--path", "--secret", "engineEnvironment.ACTION_BASE_URL", SHOP).ok()
 
 
 def build(image: str, script: str) -> None:
@@ -217,7 +220,13 @@ def test_a_new_engine_takes_the_place_of_the_old_one_and_a_trial_that_was_left_i
     assert "hasura-trial updated" in said
     assert stack.engine != before
     assert stack.name("hasura-trial") not in stack.project.left()
+    assert f"ACTION_BASE_URL={SHOP}" in variables(stack.engine)
     stack.unchanged()
+
+
+def variables(container: str) -> list[str]:
+    """The environment of a container's process, NAME=VALUE."""
+    return docker("exec", container, "cat", "/proc/1/environ").split("\0")
 
 
 def swarm(what: str) -> str:
@@ -284,6 +293,14 @@ def test_a_service_takes_the_containers_place_with_the_same_data(service: Stack)
     wait_for(lambda: len(service.serving) == REPLICAS, "all replicas")
     assert service.name("hasura") not in service.project.left()
     assert rows(service) == 1
+    replica, *_ = docker(
+        "ps",
+        "--quiet",
+        "--filter",
+        f"label=com.docker.swarm.service.name={service.name('hasura').replace('-hasura', '_hasura')}",
+    ).split()
+    assert f"ACTION_BASE_URL={SHOP}" in variables(replica)
+    assert SHOP not in docker("service", "inspect", service.service.name)
     service.unchanged()
 
 

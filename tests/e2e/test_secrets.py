@@ -31,7 +31,8 @@ PASSPHRASE = f"canary-passphrase-{token_hex(8)}"
 CONFIGURED_KEY = f"sk_test_canaryFromConfig{token_hex(8)}"
 EXPORTED_KEY = f"sk_test_canaryFromEnvironment{token_hex(8)}"
 SIGNING_KEY = f"canary-signing-key-of-at-least-32-bytes-{token_hex(4)}"
-CONFIGURED = (PASSPHRASE, CONFIGURED_KEY, EXPORTED_KEY, SIGNING_KEY)
+VARIABLE = f"canary-variable-{token_hex(8)}"
+CONFIGURED = (PASSPHRASE, CONFIGURED_KEY, EXPORTED_KEY, SIGNING_KEY, VARIABLE)
 CLIS_OWN = "arshaling property for RPC["
 """What lines of the CLI's own log have, from level 9 on, that hold what is secret; docs/secrets.md warns of them."""
 
@@ -112,10 +113,10 @@ class Watched:
         return [*CONFIGURED, *made]
 
 
-def set_secret(project: ProjectCopy, key: str, value: str) -> None:
+def set_secret(project: ProjectCopy, key: str, value: str, *options: str) -> None:
     """As a person does it: by standard input, not by an argument."""
     subprocess.run(
-        ["pulumi", "config", "set", "--secret", key, "--stack", project.stack, "--non-interactive"],
+        ["pulumi", "config", "set", "--secret", *options, key, "--stack", project.stack, "--non-interactive"],
         cwd=project.folder,
         check=True,
         capture_output=True,
@@ -143,6 +144,9 @@ def watched(project: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> I
         project.pulumi("config", "set", key, value, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
     set_secret(project, "clerkSecretKey", CONFIGURED_KEY)
     set_secret(project, "jwtSigningKey", SIGNING_KEY)
+    set_secret(project, "engineEnvironment.ACTION_TOKEN", VARIABLE, "--path")
+    plain = ("config", "set", "--path", "engineEnvironment.ACTION_LEVEL", "5")
+    project.pulumi(*plain, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE).ok()
     try:
         clerk.start(CONFIGURED_KEY)
         _deploy_and_fail(watched)
@@ -257,6 +261,13 @@ def test_what_would_be_committed_holds_no_secret(watched: Watched) -> None:
     history = project.run("git", "log", "--patch", "--all", "--text").ok()
     assert f"Pulumi.{project.stack}.yaml" in history
     assert found(watched.secrets(), history) == []
+
+
+def test_variables_of_the_engine_s_environment_reach_it(watched: Watched) -> None:
+    """What is read of them by actions and the like, the local engine has not; so its environment is looked at."""
+    name = f"clerk-hasura-{watched.project.stack}-hasura"
+    given = json.loads(docker("inspect", "--format={{json .Config.Env}}", name))
+    assert {f"ACTION_TOKEN={VARIABLE}", "ACTION_LEVEL=5"} <= set(given)
 
 
 @pytest.mark.parametrize("part", ["postgres", "hasura"])

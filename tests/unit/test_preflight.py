@@ -253,3 +253,37 @@ def test_another_claims_namespace_reaches_claims_and_checks() -> None:
         }
     )
     assert '"https://example.com/claims" > x-hasura-user-id: this claim is written by the project' in problem
+
+
+@pytest.mark.parametrize(
+    ("change", "warned"),
+    [
+        ({}, True),
+        ({"engineEnvironment": '{"OTHER": "x"}'}, True),
+        ({"engineEnvironment": '{"ACTIONS": "http://shop"}'}, False),
+        # Of an engine that somebody else runs nothing is known.
+        (
+            REAL
+            | {"engineUrl": "https://example.hasura.app", "adminSecret": "canary", "standIns": "false"}
+            | {"hasuraPort": "0", "postgresPort": "0", "protectData": "true", "hasuraCpus": "1"}
+            | {"postgresCpus": "1", "hasuraCorsDomains": "[]"},
+            False,
+        ),
+    ],
+    ids=["none", "another", "this one", "an engine of somebody else"],
+)
+def test_a_variable_that_metadata_reads_and_the_engine_has_not_is_a_warning(
+    tmp_path: Path, change: dict[str, str], warned: bool
+) -> None:
+    shutil.copytree(ROOT / "hasura_metadata", tmp_path / "metadata")
+    file = tmp_path / "metadata" / "actions.yaml"
+    file.write_text("actions:\n- name: pay\n  definition: {handler: '{{ACTIONS}}/pay'}\n")
+    checked, _ = check(change | {"metadataDirectory": str(tmp_path / "metadata")})
+    assert checked.warnings == (
+        (
+            f"{file}:3: action `pay` reads the variable `ACTIONS`, which the engine is not given\n"
+            "    pulumi config set --path engineEnvironment.ACTIONS VALUE    # with --secret, where nobody may see it",
+        )
+        if warned
+        else ()
+    )

@@ -506,6 +506,31 @@ def test_a_signing_key_of_ones_own_reaches_both_sides_as_a_secret() -> None:
         assert "canary" not in json.dumps(plain, default=str), key
 
 
+@pytest.mark.parametrize(
+    "encrypted", [frozenset[str](), frozenset({"engineEnvironment"})], ids=["plain", "secret"]
+)
+def test_a_variable_of_the_engine_s_environment_is_a_secret_whatever_it_holds(
+    encrypted: frozenset[str],
+) -> None:
+    config = stack_config("dev") | {"engineEnvironment": '{"TOKEN": "canary"}'}
+    graph = deploy(config, stack="dev", encrypted=encrypted)
+    assert environment(graph.resources["Container/hasura"])["TOKEN"] == "canary"
+    assert graph.resources["EngineTrial/hasura-trial"].additional_secret_outputs >= {"environment"}
+    for key, resource in graph.resources.items():
+        plain = {name: value for name, value in resource.inputs.items() if name not in resource.secrets}
+        assert "canary" not in json.dumps(plain, default=str), key
+
+
+def test_a_variable_of_the_engine_s_environment_reaches_replicas_as_a_file() -> None:
+    graph = with_caddy(
+        {"replicas": "3", "hasuraConnections": "20", "engineEnvironment": '{"TOKEN": "canary"}'}
+    )
+    service = graph.resources["SwarmService/hasura-service"]
+    assert service.inputs["secrets"]["value"]["TOKEN"] == "canary"
+    plain = {name: value for name, value in service.inputs.items() if name not in service.secrets}
+    assert "canary" not in json.dumps(plain, default=str)
+
+
 def test_the_engine_is_closed_by_default(dev: Graph) -> None:
     engine = environment(production({"hasuraCorsDomains": "[]"}).resources["Container/hasura"])
     assert engine["HASURA_GRAPHQL_ENABLE_TELEMETRY"] == "false"
@@ -579,6 +604,8 @@ def test_outputs_are_complete_and_two_of_them_secret(dev: Graph) -> None:
         ("startSeconds", "45", "ContainerHealth/hasura-healthy", 45),
         ("healthIntervalSeconds", "3", "Container/hasura", "3s"),
         ("logFileMb", "7", "Container/hasura", "7m"),
+        ("engineEnvironment", '{"ACTIONS": "http://shop"}', "Container/hasura", "ACTIONS=http://shop"),
+        ("engineEnvironment", '{"ACTIONS": "http://shop"}', "EngineTrial/hasura-trial", "http://shop"),
         (
             "hasuraImage",
             "hasura/graphql-engine:v2.48.9",

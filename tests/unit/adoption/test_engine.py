@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from components.adoption.engine import look, schema_of, variables
+from components.adoption.engine import look, schema_of
 from components.hasura.client import HasuraClient
 from components.hasura.json_types import Json, JsonObject
 from components.schema.problems import SchemaError
@@ -115,18 +115,3 @@ def test_an_engine_without_a_dump_is_told_with_another_way(answer: tuple[int, Js
     with pytest.raises(SchemaError, match=said) as caught:
         schema_of(engine, look(engine), "default")
     assert "BASELINE=default:1700000000000" in str(caught.value)
-
-
-def test_variables_of_the_engine() -> None:
-    found = variables(
-        {
-            "sources": [
-                {"configuration": {"connection_info": {"database_url": {"from_env": "HASURA_GRAPHQL_DATABASE_URL"}}}},
-                {"configuration": {"connection_info": {"database_url": {"from_env": "SHOP_URL"}}}},
-            ],
-            "remote_schemas": [{"definition": {"url_from_env": "REMOTE", "headers": [{"value_from_env": "TOKEN"}]}}],
-            "actions": [{"definition": {"handler": "{{ACTIONS_URL}}/pay"}}, {"definition": {"handler": "{{$body}}"}}],
-        }
-    )  # fmt: skip
-    assert found == ("ACTIONS_URL", "REMOTE", "SHOP_URL", "TOKEN")
-    assert variables(METADATA) == ()

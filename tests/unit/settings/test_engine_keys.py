@@ -9,7 +9,8 @@ from project import manifest, stack_config
 
 from components import settings
 from components.clerk import keys
-from components.settings.engine_keys import OF_OWN_CONTAINERS
+from components.hasura.environment import environment
+from components.settings.engine_keys import OF_OWN_CONTAINERS, RESPONSIBLE
 
 ENGINE = {
     "engineUrl": "https://example.hasura.app",
@@ -17,6 +18,7 @@ ENGINE = {
     "clerkPublishableKey": keys.publishable_key_for("clear-cat-1.clerk.accounts.dev"),
     "clerkSecretKey": "sk_test_" + "a" * 40,
 }
+OWN = {key: value for key, value in ENGINE.items() if key.startswith("clerk")}
 STAY = {
     # Clerk, and what a token holds: the engine of somebody else checks the same tokens.
     *(
@@ -98,6 +100,7 @@ def _another(key: str) -> str:
         "databaseExtensions": '["pgcrypto", "citext"]',
         "hasuraCorsDomains": '["https://app.example.com"]',
         "postgresMemoryMb": "1024",
+        "engineEnvironment": '{"ACTION_BASE_URL": "http://canary"}',
     }
     default = OF_OWN_CONTAINERS[key]
     if isinstance(default, bool):
@@ -178,3 +181,113 @@ def test_under_the_public_passphrase_the_admin_secret_is_refused() -> None:
             stack="own",
             environment={"PULUMI_CONFIG_PASSPHRASE": settings.PUBLIC_PASSPHRASE},
         )
+
+
+VARIABLES = {
+    "a text": ({"ACTION_BASE_URL": "http://shop:3000"}, {"ACTION_BASE_URL": "http://shop:3000"}),
+    "small letters, digits and _": ({"_base2": "a b"}, {"_base2": "a b"}),
+    "what the command line makes a number of": ({"LEVEL": 5}, {"LEVEL": "5"}),
+    "what it makes a truth value of": ({"ON": True, "OFF": False}, {"ON": "true", "OFF": "false"}),
+    "a value that says what another may not": (
+        {"A": "HASURA_GRAPHQL_DEV_MODE=true"},
+        {"A": "HASURA_GRAPHQL_DEV_MODE=true"},
+    ),
+    "nearly the engine's": ({"HASURA_GRAPHQ_L": "x", "PATHS": "y"}, {"PATHS": "y", "HASURA_GRAPHQ_L": "x"}),
+    "none": ({}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", VARIABLES)
+def test_variables_of_the_engine(case: str) -> None:
+    given, texts = VARIABLES[case]
+    parsed = parse(OWN | {"engineEnvironment": json.dumps(given)})
+    assert parsed.hasura.environment == texts
+
+
+def test_values_are_not_shown() -> None:
+    assert "canary" not in repr(parse(OWN | {"engineEnvironment": '{"A": "canary"}'}))
+
+
+REFUSED = {
+    "the engine's own": ("HASURA_GRAPHQL_DEV_MODE", "true", "configures the engine itself, and hasuraDevMode decides"),
+    "the database": ("HASURA_GRAPHQL_DATABASE_URL", "canary", "configures the engine itself, and databaseUrl"),
+    "the engine's own, without one": ("HASURA_GRAPHQL_UNAUTHORIZED_ROLE", "canary", "configures the engine itself"),
+    "a name with a dash": ("A-B", "canary", "is not a name that a variable can have"),
+    "a digit first": ("1A", "canary", "is not a name that a variable can have"),
+    "a name with =": ("A=B", "canary", "is not a name that a variable can have"),
+    "no name": ("", "canary", "is not a name that a variable can have"),
+    "letters of another alphabet": ("\u0391", "canary", "is not a name that a variable can have"),
+    "where programs are": ("PATH", "/canary", "decides on which programs"),
+    "which libraries are loaded": ("LD_PRELOAD", "/canary", "decides on which programs"),
+    "an object": ("A", {"B": "canary"}, "is not a text"),
+    "a list": ("A", ["canary"], "is not a text"),
+    "nothing": ("A", None, "is not a text"),
+    "a number that has several forms": ("A", 1.50, "is not a text"),
+    "an empty text": ("A", "", "is empty"),
+    "two lines": ("A", "canary\ncanary", "holds more than one line"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("beside", [{}, {"hasuraPort": "x"}], ids=["alone", "beside another mistake"])
+def test_what_cannot_be_given_is_refused_by_its_name(case: str, beside: dict[str, str]) -> None:
+    name, value, said = REFUSED[case]
+    told = refused(OWN | beside | {"engineEnvironment": json.dumps({name: value, "FIT": "canary"})})
+    [own] = [line for line in told if line.startswith("engineEnvironment")]
+    assert own.startswith(f"engineEnvironment.{name}: {said}")
+    assert len(told) == 1 + len(beside)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("{", "is no JSON"), ("[1]", "is not an object"), ("5", "is not an object")]
+)
+def test_what_is_no_mapping_is_told_once(given: str, said: str) -> None:
+    assert refused(OWN | {"engineEnvironment": given}) == [f"engineEnvironment: {said}"]
+
+
+def test_all_wrong_variables_are_told_at_once() -> None:
+    given = {"A B": "\n", "HASURA_GRAPHQL_LOG_LEVEL": "info", "PATH": ""}
+    assert [line.partition(":")[0] for line in refused(OWN | {"engineEnvironment": json.dumps(given)})] == [
+        *("engineEnvironment.A B",) * 2,
+        "engineEnvironment.HASURA_GRAPHQL_LOG_LEVEL",
+        *("engineEnvironment.PATH",) * 2,
+    ]
+
+
+def test_the_setting_named_for_a_variable_is_one() -> None:
+    assert set(RESPONSIBLE.values()) <= set(settings.KEYS)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_no_variable_of_the_program_can_be_given(pooled: bool) -> None:
+    own = environment(
+        parse(OWN).hasura,
+        database_url="a",
+        metadata_database_url="b",
+        admin_secret="c",
+        jwt_secret="d",
+        pooled=pooled,
+    )
+    told = refused(OWN | {"engineEnvironment": json.dumps(dict.fromkeys(own, "canary"))})
+    assert [line.partition(":")[0] for line in told] == [f"engineEnvironment.{name}" for name in own]
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "is_refused"), [(frozenset({"engineEnvironment"}), True), (frozenset(), False)]
+)
+def test_under_the_public_passphrase_a_variable_may_not_be_secret(
+    encrypted: frozenset[str], is_refused: bool
+) -> None:
+    def told() -> list[str]:
+        try:
+            settings.parse(
+                stack_config("dev") | {"engineEnvironment": '{"A": "canary"}'},
+                stack="own",
+                environment={"PULUMI_CONFIG_PASSPHRASE": settings.PUBLIC_PASSPHRASE},
+                encrypted=encrypted,
+            )
+        except settings.SettingsError as error:
+            return [problem.key for problem in error.problems]
+        return []
+
+    assert told() == (["engineEnvironment"] if is_refused else [])
