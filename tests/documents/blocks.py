@@ -36,7 +36,6 @@ REASONS: Final = frozenset(
         "needs a Docker host of its own",
         "needs a name that resolves to it",
         "needs a Postgres that somebody else runs",
-        "needs an engine that somebody else runs",
         "needs a passphrase that is not public",
         "needs an image registry",
         "is what runs this",

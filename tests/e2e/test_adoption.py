@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from components.hasura.client import HasuraClient
 from components.schema.__main__ import PENDING
 from local import images
 from local.clerk.server import Running, serving
+from tests.documents.blocks import blocks
 from tests.images.containers import docker
 from tests.local_engine.engines import Postgres, engine_container, network, postgres, until
 
@@ -35,6 +37,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 PASSPHRASE = f"canary-passphrase-{secrets.token_hex(8)}"
 ADMIN_SECRET = f"canary-admin-{secrets.token_hex(8)}"
 HASURA = "https://hasura.io/jwt/claims"
+PAGE = "docs/adoption.md"
 SCHEMA = """
 create table users (id text primary key, name text not null);
 create table status (value text primary key, comment text);
@@ -73,12 +76,7 @@ class Stage:
     endpoint: str
 
     def run(self, *command: str, **environment: str) -> Run:
-        given = {
-            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            "CLERK_SECRET_KEY": self.clerk.secret_key,
-            "HASURA_GRAPHQL_ADMIN_SECRET": ADMIN_SECRET,
-        }
-        run = self.project.run(*command, **(given | environment))
+        run = self.project.run(*command, **(self.secrets | environment))
         assert "canary" not in run.text
         return run
 
@@ -90,8 +88,42 @@ class Stage:
     def adopt(self, **environment: str) -> Run:
         return self.run(".venv/bin/python", "-m", "local.stack", "adopt", URL=self.endpoint, **environment)
 
+    def follow(self, document: str, command: str, *typed: str) -> str:
+        """The block of a document that holds a command, as it is written but for its examples of an address and a stack.
+
+        :param typed: what somebody types, a line each; what stands in the environment otherwise is then left out of it.
+        """
+        [block] = [block for block in blocks(document) if command in block.text]
+        text = block.text.replace("https://example.hasura.app", self.endpoint)
+        text = text.replace("STACK=prod", f"STACK={self.project.stack}")
+        given = {} if "read -rs" in text else self.secrets
+        done = subprocess.run(
+            ["bash", "-ec", text],
+            cwd=self.project.folder,
+            env=self.project.environment | given,
+            input="".join(f"{line}\n" for line in typed),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert done.returncode == 0 and "canary" not in done.stdout, done.stdout
+        return done.stdout
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return {
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "CLERK_SECRET_KEY": self.clerk.secret_key,
+            "HASURA_GRAPHQL_ADMIN_SECRET": ADMIN_SECRET,
+        }
+
     def engine(self) -> HasuraClient:
         return HasuraClient(self.endpoint, ADMIN_SECRET)
+
+    def drawn(self) -> str:
+        """What `make graph` has written last."""
+        return (self.project.folder / f".local/graph/{self.project.stack}.md").read_text()
 
     def templates(self) -> list[JwtTemplateRecord]:
         with ClerkClient(self.clerk.url, self.clerk.secret_key) as client:
@@ -231,7 +263,7 @@ def test_it_is_taken_over_and_nothing_of_it_is_touched(stage: Stage) -> None:
     for method in ("POST", "PATCH", "DELETE"):
         fault = {"kind": "500", "method": method, "path": "/v1/jwt_templates", "times": 1}
         httpx.post(f"{stage.clerk.url}/_local/faults", json=fault).raise_for_status()
-    said = stage.adopt().ok()
+    said = stage.follow(PAGE, "make adopt", PASSPHRASE, ADMIN_SECRET, stage.clerk.secret_key)
     [baseline] = (stage.project.folder / "migrations" / "default").glob("*_baseline")
     for expected in (
         f"JWT template hasura ({template.id})",
@@ -257,12 +289,28 @@ def test_it_is_taken_over_and_nothing_of_it_is_touched(stage: Stage) -> None:
     assert "is changed:" not in preview
     summary = preview.split("Resources:")[1]
     assert "to create" in summary and "to update" not in summary and "to delete" not in summary
+    looked = stage.follow(PAGE, "make preview")
+    assert f"take over unseen {baseline.name}" in looked
+    assert "notes" in stage.drawn()
     assert stage.as_it_is() == before
     # The faults still wait: nobody has asked Clerk for a change. They are met now.
     for method in ("POST", "PATCH", "DELETE"):
         answer = httpx.request(method, f"{stage.clerk.url}/v1/jwt_templates/{template.id}")
         assert answer.status_code == 500
     assert httpx.get(f"{stage.clerk.url}/_local/faults").json()["pending"] == []
+
+
+def test_the_plan_says_what_it_is_about(stage: Stage) -> None:
+    before = stage.as_it_is()
+    plan = stage.run("make", "plan").ok()
+    print(plan)
+    assert stage.as_it_is() == before
+
+
+def test_engine_and_secret_are_set_as_the_page_says(stage: Stage) -> None:
+    before = stage.pulumi("config").ok()
+    stage.follow("docs/environments.md", "pulumi config set engineUrl", ADMIN_SECRET)
+    assert stage.pulumi("config").ok() == before
 
 
 def test_taken_over_again_nothing_is_written(stage: Stage) -> None:

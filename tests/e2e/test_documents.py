@@ -42,6 +42,7 @@ READINGS = (
     Reading(document="docs/plan.md"),
     Reading(document="docs/tokens.md"),
     Reading(document="docs/policy.md"),
+    Reading(document="docs/migrations.md"),
     Reading(document="docs/walkthrough.md"),
     Reading(document="docs/environments.md", given=f"{TOOLS}; pulumi login --local >/dev/null"),
     Reading(document="docs/runbooks/secret-rotation.md"),
