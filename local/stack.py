@@ -42,10 +42,14 @@ def pulumi(*arguments: str, environment: Mapping[str, str]) -> None:
     """Runs the CLI with its output on the terminal. Raises CommandError when it fails."""
     code = subprocess.run(["pulumi", *arguments], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603, S607
     if code != 0:
-        raise CommandError(_failed(arguments[0], code))
+        raise CommandError(_failed(arguments[0], code, environment))
 
 
-def _failed(operation: str, code: int) -> str:
+def _failed(operation: str, code: int, environment: Mapping[str, str]) -> str:
+    if wrong := _mistyped(environment.get("STACK") or "dev", environment):
+        count = "1 setting has" if len(wrong) == 1 else f"{len(wrong)} settings have"
+        told = "\n".join(f"  {line}" for problem in wrong for line in problem.split("\n"))
+        return f"{count} a value of another type than Pulumi.yaml declares; nothing was touched.\n{told}"
     return (
         f"`pulumi {operation}` failed (exit code {code}); why, and what to do, is said above. "
         "Then run the same command again: it goes on from where it is."
@@ -62,7 +66,56 @@ def _logged(operation: str, stack: str, environment: Mapping[str, str], *argumen
         check=False,
     ).returncode
     if code != 0:
-        raise CommandError(_failed(operation, code))
+        raise CommandError(_failed(operation, code, environment))
+
+
+def _mistyped(stack: str, environment: Mapping[str, str]) -> list[str]:
+    """The settings of a stack whose type is not the one that `Pulumi.yaml` declares, with the command for each.
+
+    The CLI names the first of them and begins nothing, so the program never comes to tell them.
+    """
+    import pydantic
+    import yaml
+
+    from components.settings.stack_config import StackConfig, value_problems
+
+    manifest = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    try:
+        listed = json.loads(ask_pulumi("config", "--json", "--stack", stack, environment=environment))
+    except CommandError:
+        return []
+    given = {
+        key.removeprefix(f"{PROJECT}:"): entry["value"] for key, entry in listed.items() if "value" in entry
+    }
+    wrong = {
+        key
+        for key, value in given.items()
+        if key in manifest and not _IS_OF_TYPE[manifest[key]["type"]](str(value))
+    }
+    try:
+        StackConfig.model_validate(given)
+    except pydantic.ValidationError as error:
+        return [str(problem) for problem in value_problems(error) if problem.key in wrong]
+    return []
+
+
+def _is_json(kind: type) -> Callable[[str], bool]:
+    def check(value: str) -> bool:
+        try:
+            return isinstance(json.loads(value), kind)
+        except ValueError:
+            return False
+
+    return check
+
+
+_IS_OF_TYPE: Final[Mapping[str, Callable[[str], bool]]] = {
+    "boolean": lambda value: value in {"true", "false"},
+    "integer": lambda value: re.fullmatch(r"-?[0-9]+", value) is not None,
+    "array": _is_json(list),
+    "object": _is_json(dict),
+    "string": lambda _value: True,
+}
 
 
 def ask_pulumi(*arguments: str, environment: Mapping[str, str]) -> str:
@@ -166,7 +219,7 @@ def require(stack: str, environment: Mapping[str, str]) -> None:
 def up(stack: str, environment: Mapping[str, str]) -> None:
     """Brings the stack up, proves it, and says what to do next."""
     start(stack, environment)
-    print(_next_steps(deploy(stack, environment, *_policy(stack, environment))))
+    print(_next_steps(deploy(stack, environment, *_policy(stack, environment)), stack))
 
 
 def deploy(stack: str, environment: Mapping[str, str], *arguments: str) -> dict[str, str]:
@@ -252,6 +305,8 @@ def make_plan(stack: str, environment: Mapping[str, str]) -> None:
 
     # With these it ends when there is a plan.
     if code not in {number for outcome, number in EXIT_CODES.items() if outcome != "failed"}:
+        if wrong := _mistyped(stack, environment):
+            raise CommandError("\n".join(wrong))
         raise SystemExit(code)
 
 
@@ -480,20 +535,21 @@ def contract(_stack: str, environment: Mapping[str, str], *image: str) -> None:
     _run_module("pytest", *PARALLEL, *chosen, f"--engine-image={image[0]}", environment=environment)
 
 
-def _next_steps(out: Mapping[str, str]) -> str:
+def _next_steps(out: Mapping[str, str], stack: str) -> str:
     """What can be done now, for a stack with these outputs. Pure."""
+    of = "" if stack == "dev" else f" STACK={stack}"
     here = urlsplit(out["clerkApiUrl"]).hostname == "127.0.0.1"
     return f"""
 The API is at {out["graphqlUrl"]}
 
   ask it something, signed in as nobody (it refuses):
     curl -s {out["graphqlUrl"]} -H 'Content-Type: application/json' -d '{{"query":"{{ users {{ id }} }}"}}'
-  what would change:      make preview
-  prove it again:         make prove
-  the outputs:            make outputs
-  for a front end:        make env FILE=.env.local ENV_PREFIX=VITE_
-  use stock Pulumi:       eval "$(make -s activate)"    then pulumi preview, up, refresh, destroy, stack output
-{_OWN_CLERK if here else ""}  take it down:           make down
+  what would change:      make preview{of}
+  prove it again:         make prove{of}
+  the outputs:            make outputs{of}
+  for a front end:        make env FILE=.env.local ENV_PREFIX=VITE_{of}
+  use stock Pulumi:       eval "$(make -s activate{of})"    then pulumi preview, up, refresh, destroy, stack output
+{_OWN_CLERK if here else ""}  take it down:           make down{of}
 """
 
 

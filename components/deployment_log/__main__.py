@@ -21,7 +21,7 @@ from typing import Final
 from components import selected_stack
 from components.deployment_log.record import deployment
 from components.deployment_log.stream import listening
-from components.deployment_log.text import lines, summary
+from components.deployment_log.text import failures, lines, summary
 from components.plan.redaction import redactor
 from components.selected_stack import StackError
 
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
             # What was deployed is deployed.
             print(f"warning: the deployment is not in its log: {error}", file=sys.stderr)
         print(f"{summary(found, operation=arguments[0])}. Log: {file}")
+        if reasons := failures(found):
+            print("\nWhat failed, once more:\n" + "\n".join(f"  {line}" for line in reasons))
     return code
 
 

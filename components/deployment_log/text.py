@@ -52,6 +52,21 @@ def summary(deployment: Deployment, *, operation: str) -> str:
     return text
 
 
+_NO_REASON: Final = frozenset({"update failed", "preview failed", "destroy failed", "refresh failed"})
+"""What the CLI says of itself beside each reason."""
+
+
+def failures(deployment: Deployment) -> list[str]:
+    """The reasons of a deployment that failed, line by line, for where they were printed far above.
+
+    Those of one that was refused are what was printed last.
+    """
+    if deployment.result != "failed":
+        return []
+    told = [said.text for said in deployment.said if said.severity == "error" and said.text not in _NO_REASON]
+    return list(dict.fromkeys(told))
+
+
 def _outcome(deployment: Deployment) -> str:
     if deployment.result == "refused":
         return f"was refused after {deployment.seconds:.1f} s, nothing was touched"

@@ -144,7 +144,14 @@ def _run(parsed: argparse.Namespace) -> int:
         else:
             done = list(_repair(client, schema, settings, parsed))
         print("\n".join(done) if done else "nothing to do")
+        if done and parsed.command == "down":
+            print(_AFTER_ROLLING_BACK)
     return 0
+
+
+_AFTER_ROLLING_BACK = """
+A folder of what was rolled back that is still here runs again with the next deployment: mend it, or remove it, together
+with the metadata of what it made."""
 
 
 def _export(stack: _Stack, folder: Path, *, overwrite: bool) -> int:

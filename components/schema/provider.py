@@ -182,7 +182,8 @@ class MetadataProvider(ResourceProvider):
             directory = _metadata_of(news)
             # Else the state knows what is there, and the diff shows it.
             if olds.get("endpoint") != news.get("endpoint"):
-                _tell(_replaced_unseen(directory, news, whose="metadata of its own"))
+                first = "endpoint" not in olds
+                _tell(_replaced_unseen(directory, news, whose="metadata of its own", is_first=first))
             elif UNSEEN in olds:
                 _tell(_replaced_unseen(directory, news, whose="metadata that the refresh could not see"))
         except SchemaError as error:
@@ -236,8 +237,13 @@ class MetadataProvider(ResourceProvider):
                     replica.close()
 
 
-def _replaced_unseen(directory: MetadataDirectory, props: Props, *, whose: str) -> list[str]:
-    """What the metadata of an engine would lose or gain that the state does not know."""
+def _replaced_unseen(
+    directory: MetadataDirectory, props: Props, *, whose: str, is_first: bool = False
+) -> list[str]:
+    """What the metadata of an engine would lose or gain that the state does not know.
+
+    :param is_first: whether the state has known no engine before; that one has it all already is told then.
+    """
     if not (isinstance(props.get("endpoint"), str) and isinstance(props.get("admin_secret"), str)):
         return []
     try:
@@ -249,10 +255,13 @@ def _replaced_unseen(directory: MetadataDirectory, props: Props, *, whose: str) 
     found = keyed(as_meant(live))
     if is_new(found):
         return []
-    return [
+    replaced = [
         f"warning: metadata: {props['endpoint']} has {whose}, which is replaced: {change}"
         for change in changes(found, directory.keyed())
     ]
+    if is_first and not replaced:
+        return [f"metadata: {props['endpoint']} has all of it already, so the API stays what it is"]
+    return replaced
 
 
 def _tell(lines: Sequence[str]) -> None:

@@ -89,9 +89,9 @@ class Stage:
         return self.run(".venv/bin/python", "-m", "local.stack", "adopt", URL=self.endpoint, **environment)
 
     def follow(self, document: str, command: str, *typed: str) -> str:
-        """The block of a document that holds a command, as it is written but for its examples of an address and a stack.
+        """The block of a document that holds a command, as it is written but for the address and the stack in it.
 
-        :param typed: what somebody types, a line each; what stands in the environment otherwise is then left out of it.
+        :param typed: what somebody types, a line each.
         """
         [block] = [block for block in blocks(document) if command in block.text]
         text = block.text.replace("https://example.hasura.app", self.endpoint)
@@ -120,10 +120,6 @@ class Stage:
 
     def engine(self) -> HasuraClient:
         return HasuraClient(self.endpoint, ADMIN_SECRET)
-
-    def drawn(self) -> str:
-        """What `make graph` has written last."""
-        return (self.project.folder / f".local/graph/{self.project.stack}.md").read_text()
 
     def templates(self) -> list[JwtTemplateRecord]:
         with ClerkClient(self.clerk.url, self.clerk.secret_key) as client:
@@ -291,7 +287,9 @@ def test_it_is_taken_over_and_nothing_of_it_is_touched(stage: Stage) -> None:
     assert "to create" in summary and "to update" not in summary and "to delete" not in summary
     looked = stage.follow(PAGE, "make preview")
     assert f"take over unseen {baseline.name}" in looked
-    assert "notes" in stage.drawn()
+    drawn = (stage.project.folder / f".local/graph/{stage.project.stack}.md").read_text()
+    assert f"GraphQL API: {stage.endpoint}/v1/graphql" in drawn
+    assert "for <b>user</b>: only rows where author = X-Hasura-User-Id" in drawn
     assert stage.as_it_is() == before
     # The faults still wait: nobody has asked Clerk for a change. They are met now.
     for method in ("POST", "PATCH", "DELETE"):
@@ -303,7 +301,8 @@ def test_it_is_taken_over_and_nothing_of_it_is_touched(stage: Stage) -> None:
 def test_the_plan_says_what_it_is_about(stage: Stage) -> None:
     before = stage.as_it_is()
     plan = stage.run("make", "plan").ok()
-    print(plan)
+    assert f"{stage.endpoint} has all of it already, so the API stays what it is" in plan
+    assert "_baseline` is taken over as a baseline: it does not run" in plan
     assert stage.as_it_is() == before
 
 

@@ -14,7 +14,7 @@ from pulumi.runtime.proto.events_pb2 import EventRequest
 
 from components.deployment_log.record import Heard, deployment
 from components.deployment_log.stream import listening
-from components.deployment_log.text import lines, summary
+from components.deployment_log.text import failures, lines, summary
 from components.plan.redaction import redactor
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -153,3 +153,29 @@ def test_each_stream_is_kept_without_debug_messages() -> None:
                 stub = events_pb2_grpc.EventsStub(channel)
                 stub.StreamEvents(iter([EventRequest(event=json.dumps(event)) for event in sent]))
     assert [[one.event for one in stream] for stream in events.streams] == [[said("one")], [end("succeeded")]]
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [("failed", ["migrations failed:", "  up.sql:1: syntax error", "port 80 is taken"]), ("succeeded", [])],
+)
+def test_what_failed_is_told_at_the_end_where_it_stood_far_above(result: str, told: list[str]) -> None:
+    events = heard(
+        step("resourcePreEvent", "update", MIGRATIONS, "migrations"),
+        said("migrations failed:\n  up.sql:1: syntax error\n", "error"),
+        said("a stand-in", "warning"),
+        said("port 80 is taken", "error"),
+        said("port 80 is taken", "error"),
+        said("update failed", "error"),
+        end(result),
+    )
+    found = deployment([PREVIEW, events], redactor({}))
+    assert found is not None
+    assert failures(found) == told
+
+
+def test_what_was_refused_is_what_was_printed_last() -> None:
+    events = heard(said("proof: is neither true nor false", "error"), end("failed", preview=True))
+    found = deployment([events], redactor({}))
+    assert found is not None and found.result == "refused"
+    assert failures(found) == []
