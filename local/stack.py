@@ -51,8 +51,8 @@ def _failed(operation: str, code: int, environment: Mapping[str, str]) -> str:
         told = "\n".join(f"  {line}" for problem in wrong for line in problem.split("\n"))
         return f"{count} a value of another type than Pulumi.yaml declares; nothing was touched.\n{told}"
     return (
-        f"`pulumi {operation}` failed (exit code {code}); why, and what to do, is said above. "
-        "Then run the same command again: it goes on from where it is."
+        f"`pulumi {operation}` failed (exit code {code}). Mend what is said above, then run the same command again: it "
+        "goes on from where it is."
     )
 
 

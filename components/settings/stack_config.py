@@ -41,6 +41,14 @@ def _structured(value: object) -> object:
         raise ValueError("is no JSON") from None
 
 
+def _listed(value: object) -> object:
+    try:
+        return _structured(value)
+    except ValueError:
+        # What was meant for one entry is no list, and is told as one.
+        return value
+
+
 def _clerk_url(value: str) -> str:
     return keys.checked_url(value, name="the address") if value else ""
 
@@ -129,7 +137,7 @@ GraphqlName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Image = Annotated[str, AfterValidator(_pinned_image)]
 OptionalImage = Annotated[str, AfterValidator(lambda value: _pinned_image(value) if value else "")]
 ClerkUrl = Annotated[str, AfterValidator(_clerk_url)]
-StringList = Annotated[tuple[str, ...], BeforeValidator(_structured)]
+StringList = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 JsonObject = Annotated[dict[str, object], BeforeValidator(_structured)]
 
 
@@ -306,6 +314,7 @@ def value_problems(error: pydantic.ValidationError) -> list[Problem]:
                 "value_error": str(context.get("error", "cannot be read")),
             }.get(kind, detail["msg"])
             write = {
+                "bool_parsing": set_command(key, "true    # or false"),
                 "tuple_type": f"pulumi config set --path '{key}[0]' VALUE",
                 "dict_type": f"pulumi config set --path {key}.NAME VALUE",
             }.get(kind, set_command(key, _EXAMPLES.get(key, "VALUE")))

@@ -79,11 +79,11 @@ def test_the_next_steps_are_those_of_the_stack(name: str, of: str) -> None:
 
 
 CONFIG = {
-    "proof": ("maybe", "proof: is neither true nor false\n    pulumi config set proof VALUE"),
+    "proof": ("maybe", "proof: is neither true nor false\n    pulumi config set proof true    # or false"),
     "replicas": ("many", "replicas: is not a whole number\n    pulumi config set replicas 3"),
     "hasuraCorsDomains": (
         "x",
-        "hasuraCorsDomains: is no JSON\n    pulumi config set hasuraCorsDomains VALUE",
+        "hasuraCorsDomains: is not a list\n    pulumi config set --path 'hasuraCorsDomains[0]' VALUE",
     ),
     "engineEnvironment": (
         "[]",
