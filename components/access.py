@@ -331,7 +331,8 @@ def _roles_out_of_reach(
         yield AccessFinding(
             claim=(namespace, ALLOWED_ROLES),
             problem=f"the role {role} has permissions, and no token allows it",
-            remedy=f"Add {role} to {ALLOWED_ROLES} (in jwtTemplateClaims), or remove its permissions",
+            remedy=f"Add {role} to {ALLOWED_ROLES} (in jwtTemplateClaims), let it be the userRole, or remove its "
+            "permissions",
             places=tuple(dict.fromkeys(places[role])),
         )
 

@@ -84,7 +84,7 @@ def parse(
         Problem(
             key=key,
             what="is encrypted with the public passphrase of the local stack, so anybody could read it",
-            write=f"pulumi config rm {key}, replace it at its issuer, then "
+            write=f"pulumi config rm {_whole_or_part(key)}, replace it at its issuer, then "
             + (
                 "export CLERK_SECRET_KEY=... or use a stack with a passphrase of its own"
                 if key == "clerkSecretKey"
@@ -121,6 +121,11 @@ def parse(
     ]:
         raise SettingsError(problems, _provisional(parsed, problems, stack, public))
     return _settings(parsed, stack, public_passphrase=public)
+
+
+def _whole_or_part(key: str) -> str:
+    """What `pulumi config rm` is told of a secret: of variables, of which others may be none, the one."""
+    return f"--path {key}.NAME, for each that is secret" if key in MAYBE_SECRET_KEYS else key
 
 
 def _provisional(parsed: StackConfig, problems: list[Problem], stack: str, public: bool) -> Settings | None:

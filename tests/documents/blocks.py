@@ -33,7 +33,6 @@ REASONS: Final = frozenset(
     {
         "needs a Clerk application",
         "needs a Docker host elsewhere",
-        "needs a Docker host of its own",
         "needs a name that resolves to it",
         "needs a Postgres that somebody else runs",
         "needs a passphrase that is not public",
