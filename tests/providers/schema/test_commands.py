@@ -77,7 +77,7 @@ def test_down(engine: Engine, project: Project, capsys: pytest.CaptureFixture[st
     project.migration("2_b", "create table b ();", "drop table b;")
     run(engine)
     assert main(["down"]) == 0
-    assert "rolled back default/2_b" in capsys.readouterr().out
+    assert "rolled back default/2_b\n\nA folder of what was rolled back" in capsys.readouterr().out
     assert engine.rows("select to_regclass('b'), to_regclass('users')::text") == [(None, "users")]
     assert catalog(engine)["migrations"] == {"default": {"1": False}}  # type: ignore[index]
     assert status(capsys)[1]["pending"] == {"default": ["2_b"]}
