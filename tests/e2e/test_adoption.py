@@ -325,6 +325,8 @@ def test_the_first_deployment_changes_nothing_but_the_ledger_and_is_proven(stage
     assert stage.as_it_is(*without_ledger) == before
     stage.pulumi("preview", "--expect-no-changes").ok()
     stage.pulumi("preview", "--refresh", "--run-program", "--expect-no-changes").ok()
+    plan = stage.run("make", "plan", "graph", DRIFT="1", DIFF="1").ok()
+    assert f"Plan of `{stage.project.stack}`: nothing changes. It is as it was deployed." in plan
     files = stage.files()
     assert "1 migrations in the ledger" in stage.adopt().ok()
     assert stage.files() == files

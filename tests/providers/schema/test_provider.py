@@ -491,7 +491,9 @@ class TestMetadata:
         provider.create(dict(inputs))
         capsys.readouterr()
         assert reasons(provider, inputs) == []
-        assert f"{engine.endpoint} has all of it already, so the API stays what it is" in capsys.readouterr().err
+        assert (
+            f"{engine.endpoint} has all of it already, so the API stays what it is" in capsys.readouterr().err
+        )
         _change_by_hand(engine, role="auditor")
         assert reasons(provider, inputs) == []
         assert "has metadata of its own, which is replaced: " in (told := capsys.readouterr().err)
