@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import pulumi
 from pulumi.dynamic import (
@@ -33,6 +33,9 @@ makes in between."""
 _POLL_SECONDS = 0.5
 
 _told_plainly = telling_plainly(ProviderError, DockerError)
+
+_KILLED: Final = 128 + 9
+"""Exit code after SIGKILL. Docker may learn of an end before it learns that the kernel did it for want of memory."""
 
 Verdict = Literal["healthy", "wait", "crashed"]
 
@@ -130,6 +133,7 @@ def wait_until_healthy(docker: Docker, name: str, *, seconds: float, stays: bool
                 logged.stdout + logged.stderr,
                 all_of_it=f"docker logs {name}" if stays else "",
                 out_of_memory=state.out_of_memory,
+                killed=state.exit_code == _KILLED,
             )
         )
 
@@ -149,14 +153,14 @@ def start_afresh(docker: Docker, name: str) -> None:
         raise DockerError(started.stderr.strip())
 
 
-def told(what: str, log: str, *, all_of_it: str, out_of_memory: bool = False) -> str:
+def told(what: str, log: str, *, all_of_it: str, out_of_memory: bool = False, killed: bool = False) -> str:
     """What is told of a service that did not start: what happened, why, and the end of its log. Pure.
 
     :param what: a sentence without an end.
     :param log: its last lines.
     :param all_of_it: the command that shows the whole log, empty where there is none.
     """
-    why = reason(log, out_of_memory=out_of_memory)
+    why = reason(log, out_of_memory=out_of_memory, killed=killed)
     happened = f"{what}: {why}." if why else f"{what}."
     lines = log.strip().splitlines()[-LOG_LINES:]
     if not lines:

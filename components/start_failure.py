@@ -72,20 +72,24 @@ _REASONS: Final[tuple[tuple[str, Callable[[re.Match[str]], str]], ...]] = (
 )
 
 
-def reason(log: str, *, out_of_memory: bool = False) -> str:
+_OUT_OF_MEMORY: Final = "it used up the memory that its limit allows"
+
+
+def reason(log: str, *, out_of_memory: bool = False, killed: bool = False) -> str:
     """Why, in one line without an end, or an empty text where the log does not tell.
 
     :param log: the last lines of both streams.
     :param out_of_memory: whether the kernel ended it for having used up its memory.
+    :param killed: whether a signal ended it that it cannot catch.
     """
     if out_of_memory:
-        return "it used up the memory that its limit allows"
+        return _OUT_OF_MEMORY
     # A log of JSON lines quotes quotes.
     text = log.replace('\\"', '"').replace("\\n", "\n")
     for pattern, say in _REASONS:
         if (found := re.search(pattern, text)) is not None:
             return say(found).strip()
-    return ""
+    return f"it was killed, by somebody or since {_OUT_OF_MEMORY}" if killed else ""
 
 
 def _tidy(text: str) -> str:

@@ -82,6 +82,15 @@ def test_the_kernels_end_is_told_before_anything_in_the_log() -> None:
     assert "memory" in reason("Server started on port 8080", out_of_memory=True)
 
 
+def test_a_killed_one_may_have_lacked_memory_where_its_log_has_no_other_reason() -> None:
+    assert (
+        reason("", killed=True)
+        == "it was killed, by somebody or since it used up the memory that its limit allows"
+    )
+    assert reason("no space left on device", killed=True) == "the disk is full"
+    assert reason("", killed=False) == ""
+
+
 def test_what_is_told() -> None:
     assert told("it ended", "requires --admin-secret\nbye", all_of_it="docker logs x") == (
         "it ended: it has no admin secret. The end of its log (`docker logs x` shows all):\n"
