@@ -13,6 +13,8 @@ from policy.rule import Rule, Violation
 from policy.workloads import workload
 
 IMAGE: Final = "docker:index/remoteImage:RemoteImage"
+BUILT_HERE: Final = "clerk-hasura.local/"
+"""How the names of images begin that `local/images` builds: of no registry, with a hash of their sources as tag."""
 VOLUME: Final = "docker:index/volume:Volume"
 DATABASE_PORTS: Final = frozenset({5432, 6432})
 """Ports of Postgres and of PgBouncer in their containers."""
@@ -49,7 +51,7 @@ def _unpinned(resource: Resource) -> Iterator[Violation]:
     else:
         return
     # What Docker names by the image's own digest is pinned too.
-    if isinstance(image, str) and not has_digest(image) and not image.startswith("sha256:"):
+    if isinstance(image, str) and not has_digest(image) and not image.startswith(("sha256:", BUILT_HERE)):
         text = f"the image {code(image)} has no digest, so a registry may give another one under the same tag"
         yield Violation(subject=f"{resource.name} image", text=text)
 
