@@ -21,6 +21,7 @@ _LANGUAGE_FILES = (
     "pulumi-language-python",
     "pulumi-resource-pulumi-python",
     "language_host.py",
+    "language_program.py",
     "project-python.sh",
 )
 

@@ -51,6 +51,22 @@ def test_a_provider_imports_its_client_when_it_is_called(module: str) -> None:
     assert imported(module) & {*NOT_NEEDED, "pydantic", "pulumi_docker", "pulumi_postgresql"} == set()
 
 
+def test_the_postgresql_plugin_starts_without_the_sdk_and_the_client_of_postgres() -> None:
+    """Its process is one of those that each preview starts."""
+    package = "local.toolchain.pulumi_resource_postgresql"
+    started = imported(f"{package}.__main__; {package}.__main__.leave_the_sdk_out()", f"{package}.serving")
+    assert "grpc" in started
+    assert started & {*NOT_NEEDED, "dill", "opentelemetry", "yaml"} == set()
+
+
+def test_the_language_host_starts_without_the_sdk() -> None:
+    """The CLI starts it twice for a preview."""
+    launchers = ROOT / "local" / "toolchain" / "launchers"
+    started = imported(f"sys; sys.path.append({str(launchers)!r})", "language_host")
+    assert "grpc" in started
+    assert started & {*NOT_NEEDED, "dill", "opentelemetry", "yaml"} == set()
+
+
 def test_the_providers_are_found() -> None:
     assert {"components.clerk.provider", "components.schema.provider", "components.hasura.trial"} <= set(
         PROVIDERS

@@ -6,44 +6,56 @@ proto/pulumi/language.proto). It serves where the vendor's host, which comes
 with the vendor's CLI, cannot be downloaded.
 
 One `pulumi up` runs the program twice, as preview and as update. Each run is
-a process of its own, so that modules are imported afresh.
+a process of its own (language_program.py), so that modules are imported afresh.
+The CLI starts the host more than once for each command, and it only passes
+messages on: it leaves the SDK around them out.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType
 
-import grpc
-from google.protobuf import empty_pb2
-from pulumi.automation._server import LanguageServer
-from pulumi.errors import RunError
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-RUN_OPTION = "--run-program"
+def _leave_the_sdk_out() -> None:
+    """Lets the modules of the protocol's messages be imported without the packages around them, which would import
+    all of the SDK."""
+    found = importlib.util.find_spec("pulumi")
+    for place in found.submodule_search_locations or () if found is not None else ():
+        for name, folder in (("pulumi", Path(place)), ("pulumi.runtime", Path(place, "runtime"))):
+            package = ModuleType(name)
+            package.__path__ = [str(folder)]
+            sys.modules[name] = package
+
+
+_leave_the_sdk_out()
+
+import grpc  # noqa: E402
+from google.protobuf import empty_pb2  # noqa: E402
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # noqa: E402
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2  # noqa: E402
+
+PROGRAM = Path(__file__).resolve().with_name("language_program.py")
 PARENT_CHECK_SECONDS = 2.0
 
 
-class LanguageHost(LanguageServer):
+class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     """Answers the engine; runs each program in a child process.
 
     `engine_address` is the engine's gRPC address, `host:port`.
     """
 
     def __init__(self, engine_address: str) -> None:
-        super().__init__(lambda: None)
         self._engine_address = engine_address
         self._children: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
@@ -52,6 +64,21 @@ class LanguageHost(LanguageServer):
         self, request: language_pb2.LanguageHandshakeRequest, context: grpc.ServicerContext
     ) -> language_pb2.LanguageHandshakeResponse:
         return language_pb2.LanguageHandshakeResponse()
+
+    def About(self, request: object, context: grpc.ServicerContext) -> language_pb2.AboutResponse:
+        return language_pb2.AboutResponse(
+            executable=sys.executable, version=".".join(map(str, sys.version_info[:3]))
+        )
+
+    def GetRequiredPlugins(
+        self, request: object, context: grpc.ServicerContext
+    ) -> language_pb2.GetRequiredPluginsResponse:
+        return language_pb2.GetRequiredPluginsResponse()
+
+    def GetRequiredPackages(
+        self, request: object, context: grpc.ServicerContext
+    ) -> language_pb2.GetRequiredPackagesResponse:
+        return language_pb2.GetRequiredPackagesResponse()
 
     def GetPluginInfo(self, request: object, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi"))
@@ -91,7 +118,7 @@ class LanguageHost(LanguageServer):
             request.args.append(self._engine_address)
         answer_read, answer_write = os.pipe()
         child = subprocess.Popen(  # noqa: S603
-            [_python(request.info), "-P", "-u", str(Path(__file__).resolve()), RUN_OPTION, str(answer_write)],
+            [_python(request.info), "-P", "-u", str(PROGRAM), str(answer_write)],
             stdin=subprocess.PIPE,
             cwd=request.pwd or None,
             pass_fds=(answer_write,),
@@ -170,46 +197,6 @@ def _python(info: language_pb2.ProgramInfo) -> str:
     return sys.executable
 
 
-def run_program(request: language_pb2.RunRequest) -> language_pb2.RunResponse:
-    """Runs the program of `request` in this process and returns what the engine is to be told.
-
-    An error was already sent to the engine's log when this returns, so the
-    answer only asks it to stop (`bail`), as the vendor's host does.
-    """
-    directory = request.info.program_directory or request.pwd or "."
-    target = Path(directory, request.info.entry_point or request.program or ".")
-    folder = target if target.is_dir() else target.parent
-    sys.path.insert(0, str(folder.resolve()))
-    sys.argv = [str(target)]
-
-    def program() -> None:
-        try:
-            runpy.run_path(str(target), run_name="__main__")
-        except RunError:
-            raise
-        except SystemExit as stop:
-            if stop.code not in (None, 0):
-                raise RunError(f"Program exited with {stop.code}") from None
-        except BaseException as problem:
-            stack = _from_folder_on(problem.__traceback__, folder.resolve())
-            text = "".join(traceback.format_exception(type(problem), problem, stack))
-            raise RunError(f"Program failed with an unhandled exception:\n{text}") from None
-
-    answer = LanguageServer(program).Run(request, None)  # type: ignore[no-untyped-call]
-    return language_pb2.RunResponse(bail=bool(answer.error))
-
-
-def _from_folder_on(stack: TracebackType | None, folder: Path) -> TracebackType | None:
-    """The traceback without the frames of the hosts, which tell a reader nothing."""
-    frame = stack
-    while frame is not None:
-        file = Path(frame.tb_frame.f_code.co_filename)
-        if file.is_file() and file.resolve().is_relative_to(folder):
-            return frame
-        frame = frame.tb_next
-    return stack
-
-
 def _serve(engine_address: str) -> None:
     host = LanguageHost(engine_address)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=_GRPC_CHANNEL_OPTIONS)
@@ -231,19 +218,10 @@ def _serve(engine_address: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="pulumi-language-python")
-    parser.add_argument(RUN_OPTION, type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("engine", nargs="?", default="")
     # The engine adds its own logging and tracing flags.
     options, rest = parser.parse_known_args()
-    if options.run_program is None:
-        _serve(([options.engine, *rest])[-1])
-        return
-    request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
-    answer = run_program(request)
-    sys.stdout.flush()
-    with os.fdopen(options.run_program, "wb") as answers:
-        # The leading byte tells an empty answer from none.
-        answers.write(b"\0" + answer.SerializeToString())
+    _serve(([options.engine, *rest])[-1])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from psycopg import sql
 
-from local.toolchain.pulumi_resource_postgresql.server import Server, execute, membership, one
+from local.toolchain.pulumi_resource_postgresql.server import Server
+from local.toolchain.pulumi_resource_postgresql.statements import execute, membership, one
 from local.toolchain.pulumi_resource_postgresql.values import Properties
 
 _DEFAULT = sql.SQL("DEFAULT")

@@ -2,7 +2,8 @@
 
 from psycopg import sql
 
-from local.toolchain.pulumi_resource_postgresql.server import OperationError, Server, execute, one
+from local.toolchain.pulumi_resource_postgresql.server import OperationError, Server
+from local.toolchain.pulumi_resource_postgresql.statements import execute, one
 from local.toolchain.pulumi_resource_postgresql.values import Properties
 
 

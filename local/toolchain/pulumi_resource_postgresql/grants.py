@@ -10,13 +10,8 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from local.toolchain.pulumi_resource_postgresql.server import (
-    Connection,
-    OperationError,
-    Server,
-    membership,
-    one,
-)
+from local.toolchain.pulumi_resource_postgresql.server import OperationError, Server
+from local.toolchain.pulumi_resource_postgresql.statements import Connection, membership, one
 from local.toolchain.pulumi_resource_postgresql.values import Properties
 
 _ALL: Mapping[str, frozenset[str]] = {

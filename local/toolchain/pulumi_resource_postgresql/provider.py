@@ -3,25 +3,21 @@
 Protocol: https://pulumi-developer-docs.readthedocs.io/latest/docs/_generated/proto/provider.html.
 """
 
+from __future__ import annotations
+
+import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
-import psycopg
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local.toolchain.pulumi_resource_postgresql import (
-    databases,
-    differences,
-    extensions,
-    grants,
-    roles,
-    schemas,
-)
+from local.toolchain.pulumi_resource_postgresql import differences
 from local.toolchain.pulumi_resource_postgresql.differences import Change, Difference, Failure
 from local.toolchain.pulumi_resource_postgresql.kinds import (
     DATABASE,
@@ -41,6 +37,9 @@ from local.toolchain.pulumi_resource_postgresql.values import (
     encode,
     has_unknown,
 )
+
+if TYPE_CHECKING:
+    import psycopg
 
 VERSION = "3.18.2"
 """The SDK's, whose tokens and properties are served here."""
@@ -68,8 +67,20 @@ class _Operations:
     read: Callable[[Server, Properties], Properties | None]
 
 
-_OPERATIONS: Mapping[str, _Operations] = {
-    kind.token: _Operations(
+@functools.cache
+def _operations(token: str) -> _Operations:
+    """A kind's own. Each imports the client of PostgreSQL, which a preview with nothing to do has no use for."""
+    from local.toolchain.pulumi_resource_postgresql import databases, extensions, grants, roles, schemas
+
+    modules = {
+        ROLE.token: roles,
+        DATABASE.token: databases,
+        EXTENSION.token: extensions,
+        SCHEMA.token: schemas,
+        GRANT.token: grants,
+    }
+    module = modules[token]
+    return _Operations(
         identity=module.identity,
         from_id=module.from_id,
         create=module.create,
@@ -77,14 +88,6 @@ _OPERATIONS: Mapping[str, _Operations] = {
         delete=module.delete,
         read=module.read,
     )
-    for kind, module in (
-        (ROLE, roles),
-        (DATABASE, databases),
-        (EXTENSION, extensions),
-        (SCHEMA, schemas),
-        (GRANT, grants),
-    )
-}
 
 
 class PostgresqlProvider(provider_pb2_grpc.ResourceProviderServicer):
@@ -186,7 +189,7 @@ class PostgresqlProvider(provider_pb2_grpc.ResourceProviderServicer):
             preview = _with_secrets(kind, differences.complete(kind, inputs.properties), inputs)
             return provider_pb2.CreateResponse(properties=encode(preview))
         with self._connected(f"create the {_title(kind, inputs.properties)}", inputs, context) as target:
-            operations, new = _OPERATIONS[kind.token], _placed(kind, inputs.properties, target)
+            operations, new = _operations(kind.token), _placed(kind, inputs.properties, target)
             with target.lock:
                 operations.create(target, new)
             state = operations.read(target, new)
@@ -205,7 +208,7 @@ class PostgresqlProvider(provider_pb2_grpc.ResourceProviderServicer):
             properties={**known.properties, **inputs.properties}, secret=known.secret | inputs.secret
         )
         with self._connected(f"read the {kind.title} {request.id}", secrets, context) as target:
-            operations = _OPERATIONS[kind.token]
+            operations = _operations(kind.token)
             identified = _identified(kind, known.properties, request.id, target)
             state = operations.read(target, identified)
         if state is None:
@@ -234,7 +237,7 @@ class PostgresqlProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.UpdateResponse(properties=encode(_with_secrets(kind, completed, inputs)))
         secrets = Bag(properties={**olds.properties, **inputs.properties}, secret=olds.secret | inputs.secret)
         with self._connected(f"update the {_title(kind, inputs.properties)}", secrets, context) as target:
-            operations = _OPERATIONS[kind.token]
+            operations = _operations(kind.token)
             old = _identified(kind, olds.properties, request.id, target)
             new = _placed(kind, wanted, target)
             changed = {
@@ -260,7 +263,7 @@ class PostgresqlProvider(provider_pb2_grpc.ResourceProviderServicer):
         with self._connected(f"delete the {_title(kind, olds.properties)}", olds, context) as target:
             old = _identified(kind, olds.properties, request.id, target)
             with target.lock:
-                _OPERATIONS[kind.token].delete(target, old)
+                _operations(kind.token).delete(target, old)
         return Empty()
 
     def Invoke(
@@ -279,6 +282,8 @@ class PostgresqlProvider(provider_pb2_grpc.ResourceProviderServicer):
         if self._server is None:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the provider is not configured")
             raise AssertionError("abort raises")
+        import psycopg
+
         target = self._server
         try:
             yield target
@@ -374,7 +379,7 @@ def _identified(kind: Kind, properties: Properties, resource_id: str, target: Se
     name = properties.get("name") if kind.named else properties.get("role")
     if name and not isinstance(name, Unknown):
         return _placed(kind, properties, target)
-    return {**properties, **_OPERATIONS[kind.token].from_id(resource_id, target)}
+    return {**properties, **_operations(kind.token).from_id(resource_id, target)}
 
 
 def _with_secrets(kind: Kind, properties: Properties, source: Bag) -> Bag:

@@ -2,14 +2,8 @@
 
 from psycopg import sql
 
-from local.toolchain.pulumi_resource_postgresql.server import (
-    Connection,
-    OperationError,
-    Server,
-    execute,
-    membership,
-    one,
-)
+from local.toolchain.pulumi_resource_postgresql.server import OperationError, Server
+from local.toolchain.pulumi_resource_postgresql.statements import Connection, execute, membership, one
 from local.toolchain.pulumi_resource_postgresql.values import Properties
 
 

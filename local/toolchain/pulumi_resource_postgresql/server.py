@@ -1,17 +1,19 @@
 """The PostgreSQL server that the provider's configuration names, and connections to it."""
 
+from __future__ import annotations
+
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import LiteralString
-
-import psycopg
-from psycopg import sql
+from typing import TYPE_CHECKING
 
 from local.toolchain.pulumi_resource_postgresql.differences import Failure
 from local.toolchain.pulumi_resource_postgresql.values import Properties, Unknown, Value
+
+if TYPE_CHECKING:
+    from local.toolchain.pulumi_resource_postgresql.statements import Connection
 
 _FROM_ENVIRONMENT: Mapping[str, str] = {
     "host": "PGHOST", "port": "PGPORT", "username": "PGUSER", "password": "PGPASSWORD",
@@ -21,10 +23,6 @@ _KNOWN = frozenset(
     {*_FROM_ENVIRONMENT, "superuser", "sslMode", "sslrootcert", "scheme", "databaseUsername",
      "maxConnections", "expectedVersion", "version", "pluginDownloadURL"}
 )  # fmt: skip
-
-Parameter = str | int | bool | list[str] | None
-Row = tuple[object, ...]
-Connection = psycopg.Connection[Row]
 
 
 class OperationError(Exception):
@@ -58,6 +56,9 @@ class Server:
 
         Raises OperationError where the server cannot be reached or refuses the login.
         """
+        # A preview with nothing to do connects to nothing.
+        import psycopg
+
         name = database or self.database
         try:
             connection = psycopg.connect(
@@ -141,39 +142,3 @@ def _number(value: Value) -> int | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return int(value) if str(value).isdigit() else None
-
-
-def one(connection: Connection, query: LiteralString, parameters: Sequence[Parameter] = ()) -> Row | None:
-    """Give the first row of a query, None where there is none."""
-    return connection.execute(query, parameters).fetchone()
-
-
-def execute(connection: Connection, statement: LiteralString, **parts: sql.Composable) -> None:
-    """Run a statement with identifiers and literals put into its `{named}` places."""
-    connection.execute(sql.SQL(statement).format(**parts))
-
-
-@contextmanager
-def membership(connection: Connection, server: Server, roles: Sequence[str]) -> Iterator[None]:
-    """Be a member of `roles` while something is done in their name, where the user is no superuser."""
-    granted = []
-    me = sql.Identifier(server.effective_user)
-    if not server.superuser:
-        for role in dict.fromkeys(roles):
-            row = one(connection, "select pg_has_role(%s, %s, 'USAGE')", (server.effective_user, role))
-            if role != server.effective_user and row is not None and row[0] is False:
-                execute(connection, "grant {role} to {me}", role=sql.Identifier(role), me=me)
-                granted.append(role)
-    try:
-        yield
-    except BaseException:
-        # A transaction that fails takes the membership back by itself.
-        if connection.autocommit:
-            _revoke(connection, granted, me)
-        raise
-    _revoke(connection, granted, me)
-
-
-def _revoke(connection: Connection, roles: Sequence[str], member: sql.Identifier) -> None:
-    for role in roles:
-        execute(connection, "revoke {role} from {member}", role=sql.Identifier(role), member=member)
