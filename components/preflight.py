@@ -57,7 +57,7 @@ def load() -> Checked:
 
     :raises pulumi.RunError: with every problem, which the CLI prints without a traceback.
     """
-    debug_log.leave_out_properties()
+    debug_log.take_over()
     config, encrypted = _configured()
     docker = docker_command.configured(pulumi.Config("docker").get, os.environ)
     docker.direct(os.environ)
