@@ -4,7 +4,7 @@ import pulumi
 
 from components import preflight
 from components.clerk.jwt_template import JwtTemplate
-from components.container import configured_image
+from components.container import configured_images
 from components.hasura.endpoint import external_endpoint, own_endpoint
 from components.hasura.engine import HasuraEngine
 from components.ingress.caddy import Caddy
@@ -22,10 +22,10 @@ checked = preflight.load()
 settings, schema = checked.settings, checked.schema
 clerk, template = settings.clerk, settings.clerk.template
 if settings.containers.stand_ins:
-    from local.images.stack import image
+    from local.images.stack import images as images_of
 else:
-    image = configured_image
-images = {part: image(configured, part) for part, configured in settings.images.items()}
+    images_of = configured_images
+images = images_of(settings.images)
 
 if settings.images:
     network = stack_network(settings)

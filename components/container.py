@@ -27,6 +27,7 @@ from components.network_attachment import NetworkAttachment
 from components.orphan import hand_over, make_way
 from components.pids_limit import PidsLimit
 from components.settings import Limits, Settings
+from components.settings.values import Part
 from components.volume_files import VolumeFiles
 
 _VENDORS_USERS: Final[Mapping[str, str]] = {
@@ -87,9 +88,9 @@ class Image:
     command: tuple[str, ...] | None = None
 
 
-def configured_image(configured: str, part: str, /) -> Image:
-    """The image that serves a part of a stack without stand-ins: the configured one."""
-    return Image(name=configured, user=vendors_user(configured, part))
+def configured_images(configured: Mapping[Part, str], /) -> dict[Part, Image]:
+    """The image that serves each part of a stack without stand-ins: the configured one."""
+    return {part: Image(name=image, user=vendors_user(image, part)) for part, image in configured.items()}
 
 
 def vendors_user(image: str, part: str) -> str:

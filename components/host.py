@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from components.docker_command import Docker, DockerError, is_here
@@ -122,12 +123,17 @@ def gather(settings: Settings, docker: Docker) -> HostFacts:
     """Looks at the Docker host that the configuration names. A stack without containers needs none."""
     if not settings.images:
         return HostFacts(docker_error=None, busy_ports={})
+    # Each question is a process of its own, and none needs another's answer.
+    with ThreadPoolExecutor() as together:
+        asked_list = together.submit(_containers, docker)
+        asked_size = together.submit(_size, docker)
+        asked_versions = together.submit(_versions, settings, docker)
     try:
-        listed, (cpus, memory_mb, swarm_manager) = _containers(docker), _size(docker)
+        listed, (cpus, memory_mb, swarm_manager) = asked_list.result(), asked_size.result()
     except DockerError as error:
         return HostFacts(docker_error=str(error), busy_ports={})
     wanted = settings.ports
-    postgres = _versions(settings, docker)
+    postgres = asked_versions.result()
     here = is_here(docker, os.environ)
     held = _held(settings, listed)
     # A Docker host elsewhere has ports that this machine cannot try.

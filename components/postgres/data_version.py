@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +41,10 @@ def look(docker: Docker, container: str, image: str, *, stand_ins: bool) -> Data
     :param stand_ins: whether something else may serve where there is no such image; its tag says nothing then.
     :raises DockerError: when Docker does not answer.
     """
-    return DataVersions(data=_of_data(docker, container), image=_of_image(docker, image, stand_ins=stand_ins))
+    with ThreadPoolExecutor() as together:
+        data = together.submit(_of_data, docker, container)
+        brought = together.submit(_of_image, docker, image, stand_ins=stand_ins)
+    return DataVersions(data=data.result(), image=brought.result())
 
 
 def _of_data(docker: Docker, container: str) -> int:

@@ -1,8 +1,9 @@
 """Brings every image of the stack on this machine, and tells which one serves a part."""
 
+import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,15 +86,52 @@ def resolve(configured: str, part: Part, *, allow_stand_in: bool = True) -> Reso
     Raises ImageError where Docker does not answer, or a stand-in is needed that has not been built from
     today's sources.
     """
+    return _resolved(
+        configured, part, _tags(), is_present=docker_cli.is_present, allow_stand_in=allow_stand_in
+    )
+
+
+def resolve_all(configured: Mapping[Part, str]) -> dict[Part, ResolvedImage]:
+    """Tell the same for several parts, each with its configured image, by one question to Docker."""
+    tags = _tags()
+    there = docker_cli.present(_names(configured, tags))
+    return {
+        part: _resolved(image, part, tags, is_present=there.__contains__, allow_stand_in=True)
+        for part, image in configured.items()
+    }
+
+
+Tags = Callable[[Part], str]
+"""Gives the name of the image that is built here for a part."""
+
+
+def _tags() -> Tags:
+    """Each name follows from the sources, which are read once."""
+    tag_of = functools.cache(lambda recipe: recipe().tag)
+    return lambda part: str(tag_of(_stand_in_recipe(part)))
+
+
+def _names(configured: Mapping[Part, str], tags: Tags) -> Iterator[str]:
+    """Every image that may have to do with parts, each with its configured image."""
+    for part, image in configured.items():
+        if image:
+            yield image
+        if image and part != "caddy":
+            yield recipes.chosen_tag(part, image)
+        if part != "caddy" or not image:
+            yield tags(part)
+
+
+def _resolved(
+    configured: str, part: Part, tags: Tags, *, is_present: Callable[[str], bool], allow_stand_in: bool
+) -> ResolvedImage:
     if part == "caddy":
-        return _resolved_caddy(configured)
-    if part != "stand-ins" and docker_cli.is_present(configured):
+        return _resolved_caddy(configured, tags, is_present)
+    if part != "stand-ins" and is_present(configured):
         return ResolvedImage(image=configured, stand_in=False, why="on this machine")
-    if part == "stand-ins" or (
-        allow_stand_in and docker_cli.is_present(recipes.chosen_tag(part, configured))
-    ):
-        stand_in = _stand_in_recipe(part).tag
-        if not docker_cli.is_present(stand_in):
+    if part == "stand-ins" or (allow_stand_in and is_present(recipes.chosen_tag(part, configured))):
+        stand_in = tags(part)
+        if not is_present(stand_in):
             raise ImageError(
                 f"the image {stand_in} is not built: its recipe or sources have changed, or it was removed. "
                 "Build it with `make setup` (or `python -m local.images`), then run this again."
@@ -102,10 +140,10 @@ def resolve(configured: str, part: Part, *, allow_stand_in: bool = True) -> Reso
     return ResolvedImage(image=configured, stand_in=False, why="not on this machine; Docker pulls it")
 
 
-def _resolved_caddy(configured: str) -> ResolvedImage:
+def _resolved_caddy(configured: str, tags: Tags, is_present: Callable[[str], bool]) -> ResolvedImage:
     """Caddy's image: the configured one, else the one that is built here, which is no stand-in."""
-    image = configured or recipes.caddy_recipe().tag
-    if docker_cli.is_present(image):
+    image = configured or tags("caddy")
+    if is_present(image):
         return ResolvedImage(image=image, stand_in=False, why="on this machine")
     if configured:
         return ResolvedImage(image=configured, stand_in=False, why="not on this machine; Docker pulls it")
@@ -133,19 +171,20 @@ def ensure(
     Raises ImageError with all that is wrong: Docker does not answer, a registry that can be reached has no
     such image, no disk space, a build that fails.
     """
-    run = _Run(
-        progress=progress,
-        cache=cache or cache_folder(),
-        python=python or _python_with_pip(),
-        base=configured.base,
-        allow_stand_ins=allow_stand_ins,
-    )
     wanted: dict[Part, str] = {
         "postgres": configured.postgres,
         "hasura": configured.hasura,
         "stand-ins": "",
         "caddy": configured.caddy,
     }
+    run = _Run(
+        progress=progress,
+        cache=cache or cache_folder(),
+        python=python or _python_with_pip(),
+        base=configured.base,
+        allow_stand_ins=allow_stand_ins,
+        present=docker_cli.present(_names({part: wanted[part] for part in parts}, _tags())),
+    )
     rows, problems = [], []
     for part in parts:
         try:
@@ -176,7 +215,7 @@ def build(
         base=base,
         allow_stand_ins=True,
     )
-    return run.built(_stand_in_recipe(part))
+    return run.built(_stand_in_recipe(part)())
 
 
 def cache_folder() -> Path:
@@ -197,6 +236,8 @@ class _Run:
     python: str
     base: str
     allow_stand_ins: bool
+    present: frozenset[str] = frozenset()
+    """What was there at the beginning."""
     unreachable: dict[str, str] = field(default_factory=dict)
     """Registries that gave no answer, with Docker's words: one probe decides for the whole run."""
     _daemon: docker_cli.Daemon | None = None
@@ -205,10 +246,10 @@ class _Run:
         """Bring one part's image."""
         if not configured:
             return self._supply_caddy() if part == "caddy" else self._supply_stand_ins()
-        recipe = _stand_in_recipe(part)
+        recipe = _stand_in_recipe(part)()
         allowed = self.allow_stand_ins and part != "caddy"
         known = Availability(
-            configured_present=docker_cli.is_present(configured),
+            configured_present=configured in self.present,
             stand_in_chosen=False,
             stand_in_present=False,
             stand_in_allowed=allowed,
@@ -216,8 +257,8 @@ class _Run:
         if not known.configured_present:
             known = replace(
                 known,
-                stand_in_chosen=docker_cli.is_present(recipes.chosen_tag(part, configured)),
-                stand_in_present=docker_cli.is_present(recipe.tag),
+                stand_in_chosen=recipes.chosen_tag(part, configured) in self.present,
+                stand_in_present=self._is_present(recipe.tag),
             )
         source, reason = "on this machine", ""
         while True:
@@ -247,16 +288,20 @@ class _Run:
                 source, known = "built here", replace(known, stand_in_present=True)
                 docker_cli.tag(recipe.tag, recipes.chosen_tag(part, configured))
 
+    def _is_present(self, image: str) -> bool:
+        """Whether an image is there, which may have been built for another part in between."""
+        return image in self.present or docker_cli.is_present(image)
+
     def built(self, recipe: Recipe) -> str:
         """Build a recipe's image where Docker has none, and give its name."""
-        if not docker_cli.is_present(recipe.tag):
+        if not self._is_present(recipe.tag):
             self._build(recipe)
         return recipe.tag
 
     def _supply_stand_ins(self) -> ImageRow:
         recipe = recipes.stand_ins_recipe()
         source = "built here before"
-        if not docker_cli.is_present(recipe.tag):
+        if not self._is_present(recipe.tag):
             self._build(recipe)
             source = "built here"
         return ImageRow(part="stand-ins", image=recipe.tag, source=source)
@@ -264,7 +309,7 @@ class _Run:
     def _supply_caddy(self) -> ImageRow:
         recipe = recipes.caddy_recipe()
         source = "built here before"
-        if not docker_cli.is_present(recipe.tag):
+        if not self._is_present(recipe.tag):
             source = self._build_caddy(recipe)
         return ImageRow(part="caddy", image=recipe.tag, source=source)
 
@@ -366,14 +411,15 @@ class _Run:
             raise ImageError(problem)
 
 
-def _stand_in_recipe(part: Part) -> Recipe:
+def _stand_in_recipe(part: Part) -> Callable[[], Recipe]:
+    """What gives the recipe of the image that is built here for a part; two parts may share one."""
     builders: Mapping[Part, Callable[[], Recipe]] = {
         "postgres": recipes.postgres_recipe,
         "hasura": recipes.stand_ins_recipe,
         "stand-ins": recipes.stand_ins_recipe,
         "caddy": recipes.caddy_recipe,
     }
-    return builders[part]()
+    return builders[part]
 
 
 def _warning(part: Part, configured: str) -> str:

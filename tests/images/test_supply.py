@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.images import ConfiguredImages, ImageError, build, docker_cli, ensure, recipes, resolve, supply
+from local.images.supply import resolve_all
 from tests.images.containers import docker
 from tests.images.registry import Registry, registry
 
@@ -61,6 +62,31 @@ def test_an_image_is_pulled_once_under_exactly_its_name(served: Registry) -> Non
     assert len(served.requests) == asked
     found = resolve(served.image, "postgres")
     assert (found.image, found.stand_in) == (served.image, False)
+
+
+def test_the_images_that_are_there_are_told_from_the_others() -> None:
+    here = build("postgres", progress=print)
+    repository, _, version = here.rpartition(":")
+    longer, absent = f"{repository}:latest-{version}", "clerk-hasura.local/absent:1"
+    docker("tag", here, longer)
+    try:
+        by_id = docker("image", "inspect", "--format", "{{.Id}}", here).strip()
+        asked = [here, longer, by_id, absent, f"{here}0", here[:-1], repository, "Not/Allowed:1"]
+        assert docker_cli.present(asked) == {here, longer, by_id}
+    finally:
+        docker("rmi", longer)
+    assert docker_cli.present([absent]) == docker_cli.present([]) == frozenset()
+
+
+def test_images_are_told_alike_together_and_one_by_one(unreachable: str) -> None:
+    ensure(images(postgres=unreachable), parts=("postgres", "stand-ins"), progress=print)
+    together = resolve_all({"postgres": unreachable, "hasura": "absent.invalid/engine:1", "stand-ins": ""})
+    assert together == {
+        "postgres": resolve(unreachable, "postgres"),
+        "hasura": resolve("absent.invalid/engine:1", "hasura"),
+        "stand-ins": resolve("", "stand-ins"),
+    }
+    assert [each.stand_in for each in together.values()] == [True, False, True]
 
 
 def test_a_wrong_name_is_an_error_for_each_image_and_no_stand_in(served: Registry) -> None:
@@ -133,7 +159,11 @@ def test_a_full_disk_is_found_before_anything_is_pulled(
 
 def test_a_docker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    for attempt in (docker_cli.daemon, lambda: resolve("postgres:17", "postgres")):
+    for attempt in (
+        docker_cli.daemon,
+        lambda: resolve("postgres:17", "postgres"),
+        lambda: docker_cli.present(["postgres:17"]),
+    ):
         with pytest.raises(ImageError, match=r"Docker does not answer: .*127\.0\.0\.1:1"):
             attempt()
 

@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from components.container import configured_image, http_health_test
+from components.container import configured_images, http_health_test
 from components.hardening import docker_cpus, go_duration
 
 
@@ -95,4 +95,4 @@ def test_durations(seconds: int, written: str) -> None:
     ],
 )
 def test_the_user_of_a_vendors_image(image: str, part: str, user: str) -> None:
-    assert configured_image(image, part).user == user
+    assert configured_images({part: image})[part].user == user

@@ -134,7 +134,11 @@ def _no_docker_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         host, "gather", lambda _settings, _docker: host.HostFacts(docker_error=None, busy_ports={})
     )
     monkeypatch.setattr(
-        stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1", user="999:999")
+        stack_images,
+        "images",
+        lambda configured: {
+            part: Image(name=image or f"{part}:1", user="999:999") for part, image in configured.items()
+        },
     )
 
 

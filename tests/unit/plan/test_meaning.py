@@ -502,7 +502,11 @@ def test_every_kind_of_this_project_is_in_the_table(monkeypatch: pytest.MonkeyPa
     facts = host.HostFacts(docker_error=None, busy_ports={})
     monkeypatch.setattr(host, "gather", lambda _settings, _docker: facts)
     monkeypatch.setattr(
-        stack_images, "image", lambda configured, part: Image(name=configured or f"{part}:1", user="1")
+        stack_images,
+        "images",
+        lambda configured: {
+            part: Image(name=image or f"{part}:1", user="1") for part, image in configured.items()
+        },
     )
     graph = deploy(stack_config("dev"), stack="dev")
     shown = {(r.type, r.name) for r in graph.resources.values() if is_shown(r.type)}
