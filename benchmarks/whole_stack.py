@@ -145,6 +145,8 @@ def _dev_stack(folder: Path, told: Told) -> Iterator[ProjectCopy]:
     place = folder / name
     place.mkdir()
     stack = ProjectCopy(place, name)
+    # As Python does by itself: else all that is run here would be compiled at each start.
+    stack.environment.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         told("first make up, not counted")
         _done(stack.run("make", "up"))

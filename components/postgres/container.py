@@ -181,6 +181,8 @@ class PostgresContainer(pulumi.ComponentResource):
             sslmode="disable",
             superuser=True,
             connect_timeout=15,
+            # Its password is kept no earlier than the server has it: a refresh after an update that died in between
+            # still connects.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[superuser]),
         )
         inside = pulumi.ResourceOptions.merge(
