@@ -14,6 +14,7 @@ from components.container_health import (
     ContainerHealthProvider,
     ContainerState,
     inspect,
+    look,
     verdict,
     wait_until_healthy,
 )
@@ -23,6 +24,7 @@ from local.images import resolve
 from tests.local_engine.engines import until
 
 Run = Callable[..., str]
+HOURLY = ("--health-interval=1h", "--health-start-period=1h")
 
 
 @pytest.fixture
@@ -75,16 +77,35 @@ def test_a_healthy_container_is_waited_for(run: Run) -> None:
         "--health-interval=1s",
     )
     wait_until_healthy(Docker(), name, seconds=30)
-    assert inspect(Docker(), name) == ContainerState(
-        status="running", health="healthy", exit_code=0, restarts=0
-    )
+    healthy = ContainerState(status="running", health="healthy", exit_code=0, restarts=0)
+    assert look(Docker(), name) == healthy
+    until(lambda: inspect(Docker(), name) == healthy, "Docker has seen it too")
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("test", [["--health-cmd=test -e /tmp/up"], []], ids=["a check", "none"])
+def test_nobody_waits_for_dockers_first_check(run: Run, test: list[str]) -> None:
+    name = run("import pathlib, time; pathlib.Path('/tmp/up').touch(); time.sleep(600)", *test, *HOURLY)
+    wait_until_healthy(Docker(), name, seconds=3600)
+    state = inspect(Docker(), name)
+    assert state is not None
+    assert state.health == ("starting" if test else "")
+
+
+@pytest.mark.docker
+def test_a_refresh_before_dockers_first_check_sees_no_drift(run: Run) -> None:
+    name = run("import time; time.sleep(600)", "--health-cmd=test -e /tmp/up", *HOURLY)
+    props: dict[str, object] = {"container": name, "container_id": "1", "seconds": 60.0, "health": "healthy"}
+    assert ContainerHealthProvider().read(name, dict(props)).outs == props | {"health": "starting"}
+    subprocess.run(["docker", "exec", name, "touch", "/tmp/up"], check=True, capture_output=True)
+    assert ContainerHealthProvider().read(name, dict(props)).outs == props
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("restart", ["no", "always"])
 def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str) -> None:
     name = run(
-        "print('no JWKS at http://x'); raise SystemExit(3)", f"--restart={restart}", "--health-cmd=true"
+        "print('no JWKS at http://x'); raise SystemExit(3)", f"--restart={restart}", "--health-cmd=false"
     )
     with pytest.raises(ProviderError) as caught:
         wait_until_healthy(Docker(), name, seconds=3600)  # the time-out is not what ends it
@@ -95,14 +116,14 @@ def test_a_crashed_container_is_told_at_once_with_its_log(run: Run, restart: str
 @pytest.mark.docker
 def test_a_container_that_fails_once_has_a_second_try(run: Run) -> None:
     name = run(
-        "import pathlib, time; up = pathlib.Path('/tmp/up'); there = up.exists(); up.touch();"
-        " there or exit(1); time.sleep(60)",
+        "import pathlib, time; once = pathlib.Path('/tmp/once'); there = once.exists(); once.touch();"
+        " there or exit(1); pathlib.Path('/tmp/up').touch(); time.sleep(60)",
         "--restart=unless-stopped",
-        "--health-cmd=true",
+        "--health-cmd=test -e /tmp/up",
         "--health-interval=1s",
     )
     wait_until_healthy(Docker(), name, seconds=30)
-    state = inspect(Docker(), name)
+    state = look(Docker(), name)
     assert state is not None
     assert (state.health, state.restarts) == ("healthy", 1)
 
@@ -115,7 +136,7 @@ def test_a_container_that_crashed_while_something_was_away_is_started_afresh(
     name = run(
         "import pathlib, time; pathlib.Path('/there').exists() or exit('not there'); time.sleep(60)",
         "--restart=unless-stopped",
-        "--health-cmd=true",
+        "--health-cmd=test -e /there",
         "--health-interval=1s",
     )
 
