@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -219,12 +220,28 @@ def require(stack: str, environment: Mapping[str, str]) -> None:
 def up(stack: str, environment: Mapping[str, str]) -> None:
     """Brings the stack up, proves it, and says what to do next."""
     start(stack, environment)
-    print(_next_steps(deploy(stack, environment, *_policy(stack, environment)), stack))
+    # Each question is a process of its own.
+    with ThreadPoolExecutor() as together:
+        policy = together.submit(_policy, stack, environment)
+        proven_at = together.submit(_proven_at, stack, environment)
+    outputs = _deploy(stack, environment, *policy.result(), before=proven_at.result())
+    print(_next_steps(outputs, stack))
 
 
 def deploy(stack: str, environment: Mapping[str, str], *arguments: str) -> dict[str, str]:
     """`pulumi up` with further arguments, then a proof where the deployment made none. Gives the outputs."""
-    before = outputs_of(stack, environment, secrets=False).get("provenAt")
+    return _deploy(stack, environment, *arguments, before=_proven_at(stack, environment))
+
+
+def _proven_at(stack: str, environment: Mapping[str, str]) -> str | None:
+    """When a deployment of this stack has made a proof last."""
+    return outputs_of(stack, environment, secrets=False).get("provenAt")
+
+
+def _deploy(
+    stack: str, environment: Mapping[str, str], *arguments: str, before: str | None
+) -> dict[str, str]:
+    """The same, where the last proof is known."""
     _logged("up", stack, environment, *arguments)
     after = outputs_of(stack, environment, secrets=False)
     if after.get("provenAt") in (None, before):
@@ -451,12 +468,21 @@ def prove(stack: str, environment: Mapping[str, str]) -> None:
 
 def _prove(stack: str, environment: Mapping[str, str]) -> None:
     """The same for a stack that is there."""
-    code = subprocess.run(
-        [sys.executable, "-m", "components.proof"],
-        cwd=ROOT,
-        env={**environment, "PULUMI_STACK": stack},
-        check=False,
-    ).returncode
+    asked = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
+    # The one reads while the other starts; nothing else sees the secrets.
+    with subprocess.Popen(  # noqa: S603
+        asked, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as outputs:
+        code = subprocess.run(
+            [sys.executable, "-m", "components.proof", "-"],
+            cwd=ROOT,
+            env={**environment, "PULUMI_STACK": stack},
+            stdin=outputs.stdout,
+            check=False,
+        ).returncode
+        said = outputs.communicate()[1]
+    if outputs.returncode > 0:
+        raise CommandError(f"`pulumi stack output` failed:\n{said.strip()}")
     if code == NOT_MADE:
         raise CommandError(
             "The proof of row isolation could not be made; what is above says why. Nothing is proven."

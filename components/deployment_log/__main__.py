@@ -19,10 +19,7 @@ from types import FrameType
 from typing import Final
 
 from components import selected_stack
-from components.deployment_log.record import deployment
 from components.deployment_log.stream import listening
-from components.deployment_log.text import failures, lines, summary
-from components.plan.redaction import redactor
 from components.selected_stack import StackError
 
 OPERATIONS: Final = ("up", "destroy", "refresh")
@@ -43,6 +40,11 @@ def main(arguments: Sequence[str]) -> int:
         except FileNotFoundError:
             print('pulumi is not on PATH. `eval "$(make -s activate)"` puts it there.', file=sys.stderr)
             return 1
+    # Until here nobody has waited for these.
+    from components.deployment_log.record import deployment
+    from components.deployment_log.text import failures, lines, summary
+    from components.plan.redaction import redactor
+
     found = deployment(events.streams, redactor(os.environ))
     if found is not None:
         stack = _stack(arguments)

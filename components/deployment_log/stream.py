@@ -13,14 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import events_pb2_grpc
 from pulumi.runtime.proto.events_pb2 import EventRequest
 
-from components.deployment_log.record import Heard
+if TYPE_CHECKING:
+    from components.deployment_log.record import Heard
 
 _LARGEST: Final = 400 * 1024 * 1024
 """Bytes of a message, as in Pulumi's SDK: an event may hold a whole resource."""
@@ -43,6 +44,9 @@ class _Servicer(events_pb2_grpc.EventsServicer):
         self, requests: Iterable[EventRequest], _context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         """One stream: a preview, or what follows it."""
+        # While the CLI works: before, it would wait for this.
+        from components.deployment_log.record import Heard
+
         stream: list[Heard] = []
         self._events.streams.append(stream)
         for request in requests:
