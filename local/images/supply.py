@@ -22,9 +22,6 @@ from local.images.decisions import (
 from local.images.docker_cli import Progress
 from local.images.errors import ImageError
 from local.images.recipes import Recipe
-from local.toolchain import go_program
-from local.toolchain.errors import ToolchainError
-from local.toolchain.progress import Progress as ToolchainProgress
 
 # Measured sizes in MB with room for unpacking.
 _PULL_MEGABYTES: Mapping[str, int] = {
@@ -320,6 +317,11 @@ class _Run:
             self._build(recipe)
             return f"built here in {builder}"
         self.progress(f"{builder} cannot be pulled; builds Caddy from Go modules on this machine")
+        # Each preview imports this module, to look.
+        from local.toolchain import go_program
+        from local.toolchain.errors import ToolchainError
+        from local.toolchain.progress import Progress as ToolchainProgress
+
         try:
             binary = go_program.build(
                 recipes.CADDY,

@@ -22,8 +22,13 @@ PROVIDERS = sorted(
 
 def imported(*modules: str) -> set[str]:
     """The top packages that are there when these modules have been imported by a new interpreter."""
+    return {name.split(".")[0] for name in imported_modules(*modules)}
+
+
+def imported_modules(*modules: str) -> set[str]:
+    """All modules that are there then."""
     lines = [f"import {module}" for module in modules]
-    text = "\n".join(["import sys", *lines, "print(*{name.split('.')[0] for name in sys.modules})"])
+    text = "\n".join(["import sys", *lines, "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
@@ -42,7 +47,9 @@ def imports_of(path: Path) -> list[str]:
 def test_the_program_imports_no_client() -> None:
     modules = imports_of(ROOT / "__main__.py")
     assert "components.schema.resources" in modules and "local.clerk.container" in modules
-    assert imported(*modules) & NOT_NEEDED == set()
+    started = [*modules, "local.images.stack"]
+    assert imported(*started) & NOT_NEEDED == set()
+    assert imported_modules(*started) & {"local.toolchain", "local.images.__main__"} == set()
 
 
 @pytest.mark.parametrize("module", PROVIDERS)
