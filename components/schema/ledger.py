@@ -161,7 +161,7 @@ def rows(result: SqlResult) -> tuple[LedgerRow, ...]:
 
 def down_sql(source: str, versions: Iterable[int]) -> str:
     """The kept down SQL of `versions`: columns version, down_sql."""
-    listed = ", ".join(str(int(version)) for version in versions)
+    listed = _listed(versions)
     return (
         f"select version, down_sql from {TABLE} where source = {literal(source)} "
         f"and version in ({listed}) and down_sql is not null"
@@ -231,23 +231,29 @@ def _unless_there(found: str, statements: str) -> str:
     return f"do $ledger$ begin\nif pg_catalog.to_{found} is null then\n{statements}end if;\nend $ledger$;\n"
 
 
-def guard(source: str, version: int, *, out_of_order: bool, after: int | None = None) -> str:
-    """Raise when `version` is recorded already, when `after` is not recorded (any more) or, unless `out_of_order`, when
-    a newer one is. What was rolled back counts as never recorded."""
-    where = _recorded(source)
-    recorded = f"'{ALREADY_RECORDED}', 'version {version} is in the ledger already'"
+def guard(source: str, versions: Sequence[int], *, out_of_order: bool, after: int | None = None) -> str:
+    """Raise when one of `versions` (ascending) is recorded already, when `after` is not recorded (any more) or, unless
+    `out_of_order`, when one is recorded that is newer than the first of them. What was rolled back counts as never
+    recorded."""
+    where, listed = _recorded(source), _listed(versions)
+    recorded = f"{REFUSE}('{ALREADY_RECORDED}', 'version ' || version || ' is in the ledger already')"
     if out_of_order:
-        refused = f"select {REFUSE}({recorded}) {where} and version = {version};\n"
+        refused = f"select {recorded} {where} and version in ({listed}) limit 1;\n"
     else:
-        newer = f"{REFUSE}('{NEWER_RECORDED}', 'a newer version than {version} is in the ledger')"
+        first = versions[0]
+        newer = f"{REFUSE}('{NEWER_RECORDED}', 'a newer version than {first} is in the ledger')"
         refused = (
-            f"select case version when {version} then {REFUSE}({recorded}) else {newer} end "
-            f"{where} and version >= {version} order by version limit 1;\n"
+            f"select case when version in ({listed}) then {recorded} else {newer} end "
+            f"{where} and version >= {first} order by version limit 1;\n"
         )
     if after is not None:
         gone = f"'{PREDECESSOR_GONE}', 'version {after} is not in the ledger any more'"
         refused += f"select {REFUSE}({gone}) where not exists (select 1 {where} and version = {after});\n"
-    return f"{refused}delete from {TABLE} where source = {literal(source)} and version = {version};\n"
+    return refused + forget(source, versions)
+
+
+def _listed(versions: Iterable[int]) -> str:
+    return ", ".join(str(int(version)) for version in versions)
 
 
 def _recorded(source: str) -> str:
@@ -311,14 +317,13 @@ def accept(source: str, version: int, name: str, checksum: str, *, down: str | N
 
 def forget(source: str, versions: Sequence[int]) -> str:
     """Take rows out."""
-    listed = ", ".join(str(int(version)) for version in versions)
-    return f"delete from {TABLE} where source = {literal(source)} and version in ({listed});\n"
+    return f"delete from {TABLE} where source = {literal(source)} and version in ({_listed(versions)});\n"
 
 
 def told_catalog(source: str, versions: Iterable[int]) -> str:
     """Note that Hasura's catalog state now holds these versions. Answers how many rows are finished by now:
     others may have written further ones since the catalog state was put together."""
-    listed = ", ".join(str(int(version)) for version in versions)
+    listed = _listed(versions)
     return (
         f"update {TABLE} set in_catalog = true "
         f"where source = {literal(source)} and state = 'done' and version in ({listed});\n"
@@ -347,13 +352,17 @@ def progress(source: str, versions: Sequence[int]) -> str:
     )
 
 
-def confirm(source: str, version: int) -> str:
-    """The last statement of a migration, which fails where the row is not there any more. Its answer is empty,
-    whatever the file's own last answer was."""
-    gone = f"'{RECORD_GONE}', 'the migration took the record of version {version} out of the ledger'"
+def confirm(source: str, versions: Sequence[int]) -> str:
+    """The last statement of migrations, which fails where one of their rows is not there any more. Its answer is empty,
+    whatever a file's own last answer was."""
+    kept = (
+        f"select version from {TABLE} where source = {literal(source)} and version in ({_listed(versions)})"
+    )
+    gone = f"'{RECORD_GONE}', 'the migration took the record of version ' || version || ' out of the ledger'"
+    values = ", ".join(f"({int(version)})" for version in versions)
     return (
-        f"select {REFUSE}({gone}) where not exists "
-        f"(select 1 from {TABLE} where source = {literal(source)} and version = {version});\n"
+        f"select {REFUSE}({gone}) from (values {values}) as ran (version) "
+        f"where version not in ({kept}) limit 1;\n"
     )
 
 

@@ -178,7 +178,7 @@ def mark_done(
         sql += ledger.finish(source, version) + ledger.untold(source, version)
     elif migration is not None:
         # The guard also takes out what was rolled back and not yet forgotten.
-        sql += ledger.guard(source, version, out_of_order=True) + ledger.insert(
+        sql += ledger.guard(source, [version], out_of_order=True) + ledger.insert(
             source,
             version,
             migration.name,

@@ -133,7 +133,7 @@ def _up(
         migration.up,
         ledger.FRESH,
         "" if last else ledger.LAZY_COMMIT,
-        ledger.confirm(source, migration.version),
+        ledger.confirm(source, [migration.version]),
     )
     return [
         Step(
@@ -167,9 +167,15 @@ def _as_one(plan: SourcePlan, settings: Settings, downs: Mapping[int, str]) -> S
     parts: list[str | SqlFile] = [ledger.lock(settings.timeouts)]
     for row in plan.downs:
         parts += [ledger.remove(source, row.version), downs[row.version], "\n;\n", between]
-    for after, migration in _in_turn(plan):
-        parts += [_record(source, migration, after, settings), migration.up, between]
-    parts += [ledger.confirm(source, migration.version) for migration in plan.ups]
+    if plan.ups:
+        versions = [migration.version for migration in plan.ups]
+        # The lock is held to the end, so what holds for all of them now holds for each in its turn.
+        parts.append(
+            ledger.guard(source, versions, out_of_order=settings.policy.out_of_order, after=plan.after)
+        )
+        for migration in plan.ups:
+            parts += [_row(source, migration, settings), migration.up, between]
+        parts.append(ledger.confirm(source, versions))
     about = [
         *(f"rolled back {source}/{row.key}" for row in plan.downs),
         *(f"applied {source}/{m.key}" for m in plan.ups),
@@ -220,9 +226,18 @@ def _record(
     *,
     state: Literal["done", "started"] = "done",
 ) -> str:
-    return ledger.guard(
-        source, migration.version, out_of_order=settings.policy.out_of_order, after=after
-    ) + ledger.insert(
+    guard = ledger.guard(source, [migration.version], out_of_order=settings.policy.out_of_order, after=after)
+    return guard + _row(source, migration, settings, state=state)
+
+
+def _row(
+    source: str,
+    migration: Migration,
+    settings: Settings,
+    *,
+    state: Literal["done", "started"] = "done",
+) -> str:
+    return ledger.insert(
         source,
         migration.version,
         migration.name,

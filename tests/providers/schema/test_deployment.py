@@ -602,7 +602,7 @@ def test_guard_names_its_reason(engine: Engine) -> None:
     limits = Timeouts()
 
     def attempt(version: int, *, out_of_order: bool = False, after: int | None = None) -> str | None:
-        sql = sql_of.guard("default", version, out_of_order=out_of_order, after=after)
+        sql = sql_of.guard("default", [version], out_of_order=out_of_order, after=after)
         sql += sql_of.insert("default", version, "x", "0", stack="test", down=None)
         with engine.client() as client:
             try:
@@ -621,6 +621,41 @@ def test_guard_names_its_reason(engine: Engine) -> None:
     assert attempt(3) is None
     assert attempt(5, after=4) == sql_of.PREDECESSOR_GONE
     assert attempt(5, after=3) is None
+
+
+@pytest.mark.parametrize(
+    ("versions", "out_of_order", "expected"),
+    [
+        ([4, 7], False, None),
+        ([3, 4], False, sql_of.ALREADY_RECORDED),
+        ([2, 3], False, sql_of.ALREADY_RECORDED),
+        ([2, 4], False, sql_of.NEWER_RECORDED),
+        ([2, 4], True, None),
+        ([2, 3], True, sql_of.ALREADY_RECORDED),
+    ],
+)
+def test_guard_of_several(
+    engine: Engine, versions: list[int], out_of_order: bool, expected: str | None
+) -> None:
+    with engine.client() as client:
+        client.run_sql(sql_of.create(Timeouts()))
+        client.run_sql(sql_of.insert("default", 3, "x", "0", stack="test", down=None))
+        sql = sql_of.guard("default", versions, out_of_order=out_of_order)
+        if expected is None:
+            client.run_sql(sql)
+        else:
+            with pytest.raises(HasuraError) as caught:
+                client.run_sql(sql)
+            assert caught.value.sqlstate == expected
+
+
+def test_all_are_confirmed(engine: Engine, project: Project) -> None:
+    project.migration("1_users", USERS)
+    project.migration("2_forget", "delete from migration_ledger.migration where version = 1;")
+    project.migration("3_more", "create table more ();")
+    with pytest.raises(SchemaError, match="took the record of version 1 out of the ledger"):
+        run(engine, transaction="all")
+    assert engine.rows("select to_regclass('users')") == [(None,)]
 
 
 @pytest.mark.parametrize("transaction", ["each", "all"])
