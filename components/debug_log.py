@@ -10,6 +10,7 @@ anybody reads that log or not. Here they go together, a moment later.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import contextvars
 import functools
 import threading
@@ -58,11 +59,9 @@ class Gathered:
                 waiting, self._waiting, context = self._waiting, [], self._context
                 self._some.clear()
             if waiting:
-                try:
+                # Else the CLI is gone, and whoever would read it.
+                with contextlib.suppress(grpc.RpcError):
                     context.run(self._say, "\n".join(waiting))
-                except grpc.RpcError:
-                    # The CLI is gone, and whoever would read it.
-                    return
 
     def _send_on(self) -> None:
         while True:

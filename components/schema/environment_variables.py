@@ -17,7 +17,7 @@ from components.hasura.json_types import Json, JsonObject
 from components.schema.engine_forms import table_key
 from components.schema.metadata_directory import MetadataDirectory, Path_
 from components.schema.problems import Problem
-from components.settings.engine_keys import ENGINES_OWN
+from components.settings.engine_keys import ENGINES_OWN, VARIABLE
 
 _NAMING: Final = frozenset({"from_env", "url_from_env", "webhook_from_env", "value_from_env"})
 _TEMPLATES: Final = frozenset(
@@ -39,7 +39,6 @@ _NOT_READ: Final = frozenset({"rest_endpoints", "filter", "check", "set", "paylo
 
 _IN_BRACES: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _ASKED_FOR: Final = re.compile(r"getEnvironmentVariable\(\s*['\"]([^'\"]+)['\"]\s*\)")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OBJECTS: Final = {
     "sources": ("source", "name"),
     "tables": ("table", "table"),
@@ -73,7 +72,7 @@ def not_given(metadata: MetadataDirectory, given: Container[str]) -> list[Proble
 def _problem(metadata: MetadataDirectory, name: str, paths: list[Path_]) -> Problem:
     places = list(dict.fromkeys(str(metadata.place(path)) for path in paths))
     objects = list(dict.fromkeys(_object(metadata.tree, path) for path in paths))
-    if not _NAME.fullmatch(name):
+    if not VARIABLE.fullmatch(name):
         remedy = (
             "Hasura takes everything between the braces for the name, and no variable can have this one: write "
             "{{NAME}}, without spaces."

@@ -147,7 +147,7 @@ RESPONSIBLE: Final[Mapping[str, str]] = {
 ENGINES_OWN: Final = "HASURA_GRAPHQL_"
 """How the names begin by which the engine itself is configured."""
 _PROCESSES_OWN: Final = re.compile(r"PATH|LD_[A-Z_]*")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What a shell can export: POSIX.1-2017, base definitions 3.235 "Name"."""
 
 
@@ -189,7 +189,7 @@ def _wrong_with(name: str, value: object) -> list[tuple[str, str]]:
             if key
             else ("configures the engine itself, which this project does", "")
         )
-    elif not _VARIABLE.fullmatch(name):
+    elif not VARIABLE.fullmatch(name):
         wrong.append(("is not a name that a variable can have: letters, digits and _, no digit first", ""))
     elif _PROCESSES_OWN.fullmatch(name):
         wrong.append(("decides on which programs and libraries run in the container", ""))

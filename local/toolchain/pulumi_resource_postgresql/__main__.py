@@ -1,4 +1,7 @@
-"""Starts the plugin."""
+"""Starts the plugin.
+
+The language host leaves the SDK out likewise. It is installed apart from any project, so neither can import the other.
+"""
 
 import importlib.util
 import sys
